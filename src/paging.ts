@@ -153,6 +153,16 @@ export interface OrderBy<Field extends string> {
   direction: 'ASC' | 'DESC';
 }
 
+/** The order, position and selection of a page that a list method returns. */
+export interface ListRequest {
+  order: ListOrder;
+  args: PageArgs;
+  /** Maximum size of the page. */
+  limit: number;
+  /** The selection of the GraphQL operation, for Prisma. */
+  query: object;
+}
+
 /**
  * The orders that a client can choose for one list. Each field is given by its keys in ascending order; a descending
  * order reverses all of them.

@@ -120,7 +120,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     singleUser: createSingleUserService({ db, audit, users, sessions, revocations, attempts, settings }),
     credentials,
     idempotency: createIdempotencyService(db),
-    tokens: createTokensService(db, audit, users, revocations),
+    tokens: createTokensService({ db, audit, users, revocations }),
     userCredentials: createUserCredentialsService({ db, audit, revocations }),
     projects: createProjectsService(db, audit, users, revocations),
     actions: createActionsService(db),

@@ -1,4 +1,5 @@
 import type { GraphQLResolveInfo } from 'graphql';
+import type { ServiceAccountKind } from '../../authz/credentials.ts';
 import { isPermission, type Permission } from '../../authz/permissions.ts';
 import { signedIn, type Viewer } from '../../authz/principal.ts';
 import { seesProject, visible } from '../../authz/visible.ts';
@@ -15,15 +16,9 @@ import { cut } from '../../paging.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType, RoleType } from '../users/permissions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
-import {
-  type ApiKeyKind,
-  type ApiKeyRow,
-  apiKeyOrders,
-  keyKind,
-  personalAccessTokenOrders,
-  projectTokenOrders,
-  type RegeneratedKey,
-} from './tokens.service.ts';
+import { type ApiKeyRow, keyKind } from './api-keys.ts';
+import type { RegeneratedKey } from './regenerate-key.ts';
+import { apiKeyOrders, personalAccessTokenOrders, projectTokenOrders } from './token-lists.ts';
 
 const scopesDescription =
   'The permissions that the credential is restricted to; null if it holds everything that its role allows.';
@@ -46,7 +41,7 @@ export const ApiKeyKindType = builder.enumType('ApiKeyKind', {
     API_KEY: { description: 'An API key with the prefix `on_`.' },
     ANYTHINGLLM: { description: 'An API key with the prefix `sk-`, as AnythingLLM clients expect it.' },
     PROJECT: { description: 'A project token with the prefix `proj_`, which is confined to one project.' },
-  } satisfies Record<ApiKeyKind, object>,
+  } satisfies Record<ServiceAccountKind, object>,
 });
 
 const ServiceAccountKey = builder.prismaInterface('Token', {
@@ -565,7 +560,12 @@ builder.queryFields((t) => ({
     resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { tokens } = context.services;
       const [filter, order] = [readFilter(given), apiKeyOrders.of(orderBy)];
-      const page = await tokens.listApiKeys(filter, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await tokens.listApiKeys(filter, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => tokens.countApiKeys(filter));
     },
   }),
@@ -581,7 +581,7 @@ builder.queryFields((t) => ({
       const { tokens } = context.services;
       const principal = context.principal;
       const [filter, order, query] = [readFilter(given), projectTokenOrders.of(orderBy), nodeQuery(context, info)];
-      const page = await tokens.listProjectTokens(principal, filter, order, args, context.pageLimit, query);
+      const page = await tokens.listProjectTokens(principal, filter, { order, args, limit: context.pageLimit, query });
       return connection(order, page, args, () => tokens.countProjectTokens(principal, filter));
     },
   }),
@@ -600,7 +600,12 @@ builder.queryFields((t) => ({
       const { tokens } = context.services;
       const principal = context.principal;
       const [order, query] = [personalAccessTokenOrders.of(orderBy), nodeQuery(context, info)];
-      const page = await tokens.listPersonalAccessTokens(principal, filter, order, args, context.pageLimit, query);
+      const page = await tokens.listPersonalAccessTokens(principal, filter, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query,
+      });
       return connection(order, page, args, () => tokens.countPersonalAccessTokens(principal, filter));
     },
   }),

@@ -13,7 +13,7 @@ import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { answers } from '../chat/answer.ts';
-import { serviceAccountEmail } from '../tokens/tokens.service.ts';
+import { serviceAccountEmail } from '../tokens/api-keys.ts';
 import type { UsersService } from '../users/users.service.ts';
 import { origins } from './origins.ts';
 import { sessionKey } from './visitor-chats.ts';

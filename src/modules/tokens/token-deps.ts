@@ -1,0 +1,12 @@
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import type { AuditService } from '../audit/audit.service.ts';
+import type { UsersService } from '../users/users.service.ts';
+
+/** What the use cases of tokens need. */
+export interface TokenDeps {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  revocations: Revocations;
+}
