@@ -153,14 +153,18 @@ export interface OrderBy<Field extends string> {
   direction: 'ASC' | 'DESC';
 }
 
-/** The order, position and selection of a page that a list method returns. */
-export interface ListRequest {
-  order: ListOrder;
+/** The position and selection of a page that a list method returns. */
+export interface PageRequest {
   args: PageArgs;
   /** Maximum size of the page. */
   limit: number;
   /** The selection of the GraphQL operation, for Prisma. */
   query: object;
+}
+
+/** A page of a list that clients can order. */
+export interface ListRequest extends PageRequest {
+  order: ListOrder;
 }
 
 /**

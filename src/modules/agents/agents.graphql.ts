@@ -646,7 +646,11 @@ async function agentList(args: PageArgs, { ids, ...rest }: Filter, context: Cont
   const { agents } = context.services;
   const principal = signedIn(context.principal);
   const filter = { ...rest, databaseIds: ids && integerIdList(ids, 'Agent', ['filter', 'ids']) };
-  const page = await agents.list(principal, filter, args, context.pageLimit, nodeQuery(context, info));
+  const page = await agents.list(principal, filter, {
+    args,
+    limit: context.pageLimit,
+    query: nodeQuery(context, info),
+  });
   return connection(agentOrder, page, args, () => agents.count(principal, filter));
 }
 

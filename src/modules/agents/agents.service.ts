@@ -5,7 +5,7 @@ import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, denied, forbidden, notFound, parse } from '../../errors.ts';
 import { type Agent, Prisma } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, ListOrder, type PageArgs, type PageRequest } from '../../paging.ts';
 import { slugOf } from '../../slug.ts';
 import type { Database } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
@@ -435,7 +435,7 @@ export function createAgentsService(db: Database, models: ChatModels) {
       return agent;
     },
 
-    async list(principal: Principal, filter: AgentFilter, args: PageArgs, limit: number, query: object) {
+    async list(principal: Principal, filter: AgentFilter, { args, limit, query }: PageRequest) {
       const page = agentOrder.page(args, limit);
       const rows = await db.prisma.agent.findMany({
         ...query,

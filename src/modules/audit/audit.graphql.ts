@@ -188,7 +188,12 @@ builder.queryField('auditEvents', (t) =>
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { audit } = context.services;
       const [conditions, order] = [filterOf(filter), auditOrders.of(orderBy)];
-      const page = await audit.list(conditions, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await audit.list(conditions, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => audit.count(conditions));
     },
   }),

@@ -4,7 +4,7 @@ import { redactSecrets } from '../../authz/secret.ts';
 import { parse } from '../../errors.ts';
 import type { AuditEvent, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
+import { cut, ListOrders, type ListRequest } from '../../paging.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
@@ -147,7 +147,7 @@ export function createAuditService(db: Database, background: Background, log: Lo
     record: (transaction: Prisma.TransactionClient, entry: AuditEntry) =>
       transaction.auditEvent.create({ data: row(entry), select: { id: true } }),
 
-    async list(filter: AuditFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+    async list(filter: AuditFilter, { order, args, limit, query }: ListRequest) {
       const page = order.page(args, limit);
       const rows = await db.prisma.auditEvent.findMany({
         ...query,

@@ -5,7 +5,7 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, denied, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
-import { cut, type ListOrder, ListOrders, type PageArgs, type PageOf, type SortKey } from '../../paging.ts';
+import { cut, ListOrders, type ListRequest, type PageOf, type SortKey } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText, shortened } from '../../unicode.ts';
@@ -244,10 +244,7 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
     async list(
       principal: Principal,
       filter: SessionFilter,
-      order: ListOrder,
-      args: PageArgs,
-      limit: number,
-      query: object,
+      { order, args, limit, query }: ListRequest,
     ): Promise<PageOf<ChatSession>> {
       const page = order.page(args, limit);
       const where = { AND: [await listed(principal, filter), page.where] };

@@ -257,7 +257,12 @@ builder.queryField('feedback', (t) =>
     resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { feedback } = context.services;
       const [filter, order] = [given ?? {}, feedbackOrders.of(orderBy)];
-      const page = await feedback.list(filter, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await feedback.list(filter, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => feedback.count(filter));
     },
   }),

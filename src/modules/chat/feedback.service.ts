@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import { type Feedback, Prisma } from '../../generated/prisma/client.ts';
-import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
+import { cut, ListOrders, type ListRequest } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
@@ -109,7 +109,7 @@ export function createFeedbackService(db: Database) {
     },
 
     /** Returns a page of the feedback of all users in an order. Throws BAD_USER_INPUT. */
-    async list(filter: FeedbackFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+    async list(filter: FeedbackFilter, { order, args, limit, query }: ListRequest) {
       const page = order.page(args, limit);
       const where = { AND: [matching(filter), page.where] };
       return cut(await db.prisma.feedback.findMany({ ...query, ...page, where }), page);

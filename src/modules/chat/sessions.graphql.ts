@@ -377,7 +377,12 @@ async function sessionList({ orderBy, ...args }: ListArgs, given: Listed, contex
   const principal = signedIn(context.principal);
   const filter = withDatabaseIds(given, ['filter']);
   const order = chatSessionOrders.of(orderBy);
-  const page = await chat.list(principal, filter, order, args, context.pageLimit, nodeQuery(context, info));
+  const page = await chat.list(principal, filter, {
+    order,
+    args,
+    limit: context.pageLimit,
+    query: nodeQuery(context, info),
+  });
   return connection(order, page, args, () => chat.count(principal, filter));
 }
 

@@ -237,7 +237,12 @@ builder.queryFields((t) => ({
     resolve: async (_root, { filter: given, orderBy, ...args }, context, info) => {
       const { history } = context.services;
       const [filter, order] = [historyFilter(given ?? {}), historyOrders.of(orderBy)];
-      const page = await history.list(filter, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await history.list(filter, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => history.count(filter));
     },
   }),

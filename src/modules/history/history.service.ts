@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { parse } from '../../errors.ts';
 import type { ChatMessage, Prisma } from '../../generated/prisma/client.ts';
-import { cut, type ListOrder, ListOrders, type PageArgs } from '../../paging.ts';
+import { cut, ListOrders, type ListRequest } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
@@ -113,7 +113,7 @@ export function createHistoryService(db: Database, audit: AuditService, referenc
 
   return {
     /** Returns a page in an order. Throws BAD_USER_INPUT. */
-    async list(filter: HistoryFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+    async list(filter: HistoryFilter, { order, args, limit, query }: ListRequest) {
       const page = order.page(args, limit);
       const where = { AND: [matching(filter), page.where] };
       return cut(await db.prisma.chatMessage.findMany({ ...query, ...page, where }), page);

@@ -686,7 +686,8 @@ describe('AZR 3: the chats of a project', () => {
       for (let more = true; more; ) {
         const order = chatSessionOrders.default;
         const args = { first: 1, offset: found.length };
-        const page = await services.chat.list(principal, { search: 'zebra', includeFailed: true }, order, args, 1, {});
+        const request = { order, args, limit: 1, query: {} };
+        const page = await services.chat.list(principal, { search: 'zebra', includeFailed: true }, request);
         found.push(...(page.hasMore ? [page.rows[0]?.id ?? 'hidden'] : page.rows.map(({ id }) => id)));
         more = page.hasMore;
       }

@@ -202,7 +202,7 @@ builder.queryField('userCredentials', (t) =>
       const principal = context.principal;
       const conditions = filterOf(filter);
       const query = nodeQuery(context, info);
-      const page = await userCredentials.list(principal, conditions, args, context.pageLimit, query);
+      const page = await userCredentials.list(principal, conditions, { args, limit: context.pageLimit, query });
       return connection(userCredentialOrder, page, args, () => userCredentials.count(principal, conditions));
     },
   }),

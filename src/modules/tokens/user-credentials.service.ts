@@ -4,7 +4,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { notFound, parse } from '../../errors.ts';
 import type { Prisma, Token, User } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, type PageArgs } from '../../paging.ts';
+import { cut, ListOrder, type PageRequest } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
@@ -87,7 +87,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
      * Returns a page of the credentials of one user or of all users, newest first. Throws NOT_FOUND, and FORBIDDEN for
      * a user with more permissions than the principal.
      */
-    async list(principal: Principal, filter: UserCredentialFilter, args: PageArgs, limit: number, query: object) {
+    async list(principal: Principal, filter: UserCredentialFilter, { args, limit, query }: PageRequest) {
       const page = userCredentialOrder.page(args, limit);
       const where = { AND: [await matching(principal, filter), page.where] };
       return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);

@@ -4,7 +4,7 @@ import { can, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, forbidden, notFound, parse } from '../../errors.ts';
 import { type Invitation, Prisma, type User } from '../../generated/prisma/client.ts';
-import { cut, ListOrder, ListOrders, type PageArgs, type SortKey } from '../../paging.ts';
+import { cut, ListOrder, ListOrders, type ListRequest, type PageArgs, type SortKey } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { comparable } from '../../text/normalize.ts';
@@ -315,7 +315,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
       return user;
     },
 
-    async listUsers(filter: UserFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+    async listUsers(filter: UserFilter, { order, args, limit, query }: ListRequest) {
       const page = order.page(args, limit);
       const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [listed(filter), page.where] } });
       return cut(rows, page);
@@ -323,7 +323,7 @@ export function createAccountsService({ db, audit, users, revocations }: Account
 
     countUsers: (filter: UserFilter) => db.prisma.user.count({ where: listed(filter) }),
 
-    async listAllUsers(filter: UserFilter, order: ListOrder, args: PageArgs, limit: number, query: object) {
+    async listAllUsers(filter: UserFilter, { order, args, limit, query }: ListRequest) {
       const page = order.page(args, limit);
       const rows = await db.prisma.user.findMany({ ...query, ...page, where: { AND: [existing(filter), page.where] } });
       return cut(rows, page);

@@ -157,7 +157,12 @@ builder.queryFields((t) => ({
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { accounts } = context.services;
       const order = userOrders.of(orderBy);
-      const page = await accounts.listUsers(filter ?? {}, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await accounts.listUsers(filter ?? {}, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => accounts.countUsers(filter ?? {}));
     },
   }),
@@ -169,7 +174,12 @@ builder.queryFields((t) => ({
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
       const { accounts } = context.services;
       const order = allUserOrders.of(orderBy);
-      const page = await accounts.listAllUsers(filter ?? {}, order, args, context.pageLimit, nodeQuery(context, info));
+      const page = await accounts.listAllUsers(filter ?? {}, {
+        order,
+        args,
+        limit: context.pageLimit,
+        query: nodeQuery(context, info),
+      });
       return connection(order, page, args, () => accounts.countAllUsers(filter ?? {}));
     },
   }),

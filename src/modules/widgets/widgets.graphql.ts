@@ -280,8 +280,10 @@ builder.queryFields((t) => ({
         enabled: filter?.enabled,
         agentId: agentId == null ? null : integerId(agentId, 'Agent', ['filter', 'agentId']),
       };
-      const page = await embeds.list(conditions, orderBy, args, context.pageLimit, nodeQuery(context, info));
-      return connection(embedOrders.of(orderBy), page, args, () => embeds.count(conditions));
+      const order = embedOrders.of(orderBy);
+      const query = nodeQuery(context, info);
+      const page = await embeds.list(conditions, { order, args, limit: context.pageLimit, query });
+      return connection(order, page, args, () => embeds.count(conditions));
     },
   }),
   embed: t.prismaField({
@@ -310,8 +312,10 @@ builder.queryFields((t) => ({
         embed: id == null ? null : embedKey(id, ['filter', 'embedId']),
         clientSessionId: filter?.clientSessionId,
       };
-      const page = await embeds.chats(conditions, orderBy, args, context.pageLimit, nodeQuery(context, info));
-      return connection(exchangeOrders.of(orderBy), page, args, () => embeds.countChats(conditions));
+      const order = exchangeOrders.of(orderBy);
+      const query = nodeQuery(context, info);
+      const page = await embeds.chats(conditions, { order, args, limit: context.pageLimit, query });
+      return connection(order, page, args, () => embeds.countChats(conditions));
     },
   }),
 }));

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { notFound, parse } from '../../errors.ts';
 import type { ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
-import { cut, ListOrders, type PageArgs, type PageOf } from '../../paging.ts';
+import { cut, ListOrders, type ListRequest, type PageOf } from '../../paging.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
@@ -61,8 +61,6 @@ export const exchangeOrders = new ListOrders(
   { ANSWERED_AT: byId },
   { field: 'ANSWERED_AT', direction: 'ASC' },
 );
-type EmbedOrderBy = Parameters<typeof embedOrders.of>[0];
-type ExchangeOrderBy = Parameters<typeof exchangeOrders.of>[0];
 
 /** The permissions of a visitor: send a message and receive its answer. */
 const visitorScopes = ['write:chat', 'read:agents'];
@@ -146,8 +144,8 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
   }
 
   return {
-    async list(filter: EmbedFilter, orderBy: EmbedOrderBy, args: PageArgs, limit: number, query: object) {
-      const { where, ...page } = embedOrders.of(orderBy).page(args, limit);
+    async list(filter: EmbedFilter, { order, args, limit, query }: ListRequest) {
+      const { where, ...page } = order.page(args, limit);
       const rows = await db.prisma.embed.findMany({ ...query, ...page, where: { AND: [matching(filter), where] } });
       return cut(rows, { where, ...page });
     },
@@ -264,14 +262,8 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
      * Returns a page of the questions and answers of visitors, oldest first by default. Empty for an unknown widget or
      * chat.
      */
-    async chats(
-      filter: ExchangeFilter,
-      orderBy: ExchangeOrderBy,
-      args: PageArgs,
-      limit: number,
-      query: object,
-    ): Promise<PageOf<ChatMessage>> {
-      const { where, ...page } = exchangeOrders.of(orderBy).page(args, limit);
+    async chats(filter: ExchangeFilter, { order, args, limit, query }: ListRequest): Promise<PageOf<ChatMessage>> {
+      const { where, ...page } = order.page(args, limit);
       const rows = await db.prisma.chatMessage.findMany({
         ...query,
         ...page,
