@@ -14,7 +14,6 @@ export interface BootOptions {
   settings: Settings;
   log: Log;
   database?: DatabaseOptions;
-  checkReplies?: boolean;
   /**
    * Opens the port and returns the address that clients use. Called before the first admin key is created: the key is
    * shown once, and a port in use must not lose it. Defaults to `PUBLIC_URL`.
@@ -57,7 +56,6 @@ export async function boot({
   settings,
   log,
   database,
-  checkReplies,
   listen,
   onLockLost,
   onFirstAdminKey,
@@ -90,7 +88,6 @@ export async function boot({
     log,
     services,
     notReady,
-    checkReplies: checkReplies ?? false,
   });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, onFirstAdminKey);

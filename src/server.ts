@@ -36,8 +36,6 @@ export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log
   services: Services;
   /** Returns the reason why the server does not accept requests, or null. Defaults to null. */
   notReady?: () => Promise<NotReady | null>;
-  /** Validates every REST response against its documented schema. */
-  checkReplies?: boolean;
 }
 
 export interface LatchkeyServer {
@@ -55,7 +53,6 @@ export function createServer({
   log,
   services,
   notReady = async () => null,
-  checkReplies = false,
 }: ServerOptions): LatchkeyServer {
   const app: App = new Hono<Env>({ getPath: (request) => canonicalPath(getPathNoStrict(request)) });
   const metrics = createMetrics(() => services.turnQueue.waiting);
@@ -106,7 +103,7 @@ export function createServer({
     fromOwnPage: (c: RequestContext) => fromOwnPage(c.req.raw.headers),
     context: (c: RequestContext, principal: Viewer) => contextOf(c, principal, maxCompleteList),
   };
-  serveEndpoints(app, { ...rest, checkReplies });
+  serveEndpoints(app, rest);
   serveDownloads(app, rest);
   handleErrors(app);
   return { fetch: app.fetch, sockets };

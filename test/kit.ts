@@ -38,7 +38,7 @@ export interface GraphQLAnswer {
   errors: { message: string; path?: (string | number)[]; extensions: Record<string, any> }[];
 }
 
-/** A server with its own database, reached over real HTTP. */
+/** A server with its own database, reached over real HTTP. Every REST response is compared with openapi.json. */
 export interface Kit {
   url: string;
   booted: Booted;
@@ -98,8 +98,6 @@ async function ownFolder(dataDir: string): Promise<{ options: DatabaseOptions; d
 export interface KitOptions {
   /** Runs the embedded database in a separate thread and on files, regardless of `DATABASE_URL`. */
   threaded?: boolean;
-  /** Compares every REST response, including errors, with openapi.json. A difference fails the file at its end. */
-  documented?: boolean;
   /** Uses the scripted model server instead of the built-in model. */
   scripted?: boolean;
   environment?: Record<string, string>;
@@ -166,7 +164,6 @@ export function expectListedCodes({ errors }: { errors?: unknown } = {}): void {
 export async function startKit({
   scripted = false,
   threaded = false,
-  documented = false,
   environment = {},
   databaseUrl,
 }: KitOptions = {}): Promise<Kit> {
@@ -198,18 +195,22 @@ export async function startKit({
       ...(databaseUrl && options.databaseUrl && { databaseUrl: databaseUrl(options.databaseUrl) }),
       onStatement: (text) => statements.push(text),
     },
-    checkReplies: true,
   });
+  /** Differences between responses and openapi.json, which fail the test file at its end. */
   const mismatches = new Set<string>();
-  /** Handles a request and compares a REST response with openapi.json. */
-  const checkedFetch: Booted['fetch'] = async (request, ...rest) => {
+  const compare: typeof mismatchOf = async (...reply) => {
+    const mismatch = await mismatchOf(...reply);
+    if (mismatch !== null) mismatches.add(mismatch);
+    return mismatch;
+  };
+  const comparedFetch: Booted['fetch'] = async (request, ...rest) => {
+    // The server replaces the request that it handles.
     const { url, method } = request;
     const response = await booted.fetch(request, ...rest);
-    const mismatch = documented ? await mismatchOf({ url, method }, response) : null;
-    if (mismatch !== null) mismatches.add(mismatch);
+    await compare({ url, method }, response);
     return response;
   };
-  const server = serve({ fetch: checkedFetch, port: 0, hostname: '127.0.0.1' }) as Server;
+  const server = serve({ fetch: comparedFetch, port: 0, hostname: '127.0.0.1' }) as Server;
   // A busy test can keep a connection idle for longer than the timeout, and would then write to a closing connection.
   server.keepAliveTimeout = 0;
   logRequests(server, booted.foundation.log);
@@ -258,6 +259,8 @@ export async function startKit({
         parsed = undefined;
       }
       if (path.startsWith('/graphql')) expectListedCodes(parsed as object | undefined);
+      else if (response.headers.has('content-disposition'))
+        await compare({ url: response.url, method }, response, text);
       return { status: response.status, headers: response.headers, text, body: parsed };
     },
     async *subscribe(query, variables = {}, key = kit.keys.ADMIN, signal) {

@@ -15,9 +15,7 @@ import { textStream } from './stream.ts';
 /** All downloads, served under `/api` only. */
 export const downloads: readonly AnyDownload[] = [auditExport, chatExport];
 
-type Options<Env extends object> = Omit<RouteOptions<Env>, 'checkReplies'>;
-
-export function serveDownloads<Env extends object>(app: Hono<Env>, options: Options<Env>): void {
+export function serveDownloads<Env extends object>(app: Hono<Env>, options: RouteOptions<Env>): void {
   for (const download of downloads) app.get(`/api${download.path}`, (c) => serve(download, c, options));
 }
 
@@ -42,7 +40,7 @@ async function* whileAlive(
 async function serve<Env extends object>(
   download: AnyDownload,
   c: HonoContext<Env>,
-  options: Options<Env>,
+  options: RouteOptions<Env>,
 ): Promise<Response> {
   let context: Context | undefined;
   try {

@@ -1,4 +1,4 @@
-import type { z } from '@hono/zod-openapi';
+import { z } from '@hono/zod-openapi';
 import type { TadaDocumentNode } from 'gql.tada';
 import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, Kind, subscribe } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
@@ -62,6 +62,9 @@ export interface FileReply {
   etag: string;
 }
 
+/** The schema of the bytes of a file. */
+export const binary = z.string().openapi({ format: 'binary' });
+
 /** A condition under which an endpoint is served. */
 export interface Gate {
   isOpen: (context: Context) => Promise<boolean>;
@@ -96,10 +99,10 @@ export interface Endpoint<
   optionalBody?: true;
   /** Defaults to 200; 204 has no body. */
   status?: 201 | 202 | 204;
-  /** The format of the response; defaults to JSON. */
-  format?: 'text' | 'empty';
-  /** The media types of a text response. Defaults to `text/plain`. */
-  mediaTypes?: readonly string[];
+  /** The format of the response; defaults to JSON, also for an endpoint that sometimes returns a file. */
+  format?: 'text' | 'empty' | 'file';
+  /** The media types of a text or a file, each with the schema of its content. Defaults to `text/plain` with `reply`. */
+  content?: Record<string, z.ZodType>;
   /** The response sets a cookie, which pages of other origins must not cause. */
   setsCookie?: true;
   /** Headers of the response. */

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { type DocumentNode, getNullableType, isListType, TypeInfo, visit, visitWithTypeInfo } from 'graphql';
 import {
   AppError,
   badInput,
@@ -12,8 +13,10 @@ import {
   unauthenticated,
   unavailable,
 } from '../errors.ts';
+import { schema } from '../graphql/schema.ts';
 import { type Failure, failureFor } from './dialect.ts';
 import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
+import { fieldsOf } from './field-names.ts';
 import { onyx } from './onyx/errors.ts';
 import { dialectOf } from './routes.ts';
 
@@ -97,7 +100,8 @@ const descriptions: Record<number, string> = {
 /** Collects failures as the responses of an operation. A status can have several schemas. */
 function responsesOf(failures: readonly Failure[]): Responses {
   const schemas = new Map<number, Map<string, Map<string, z.ZodType>>>();
-  for (const { status, body, headers = {} } of failures) {
+  const distinct = new Map(failures.map((failure) => [JSON.stringify(failure), failure]));
+  for (const { status, body, headers = {} } of distinct.values()) {
     const types = schemas.get(status) ?? new Map<string, Map<string, z.ZodType>>();
     schemas.set(status, types);
     if (body === undefined) continue;
@@ -145,7 +149,12 @@ const missingCredential: readonly AppError[] = [
   supersededSecret(),
   forbidden(['read:agents']),
 ];
-const invalidFields: readonly AppError[] = [badInput(['body'], 'is wrong'), badInput(['body', 'field'], 'is wrong')];
+
+/** Returns an error for each field of a request, for each part as a whole, and for a field without a schema. */
+const invalidFields = ({ params, query, body }: AnyEndpoint): AppError[] =>
+  Object.entries({ path: params, query, body })
+    .flatMap(([part, shape]) => (shape ? [[part], ...[...fieldsOf(shape), 'field'].map((name) => [part, name])] : []))
+    .map((path) => badInput(path, 'is wrong'));
 
 /** The root fields that call a language model, besides those that stream. */
 const modelFields = new Set([
@@ -166,6 +175,17 @@ const modelFailures: readonly AppError[] = [
 const writes = (endpoint: AnyEndpoint): boolean =>
   endpoint.method !== 'get' && rootFields(endpoint.document).some(({ operation }) => operation !== 'Query');
 
+/** Returns whether a document selects a list, which can be too long for one response. */
+function selectsList(document: DocumentNode): boolean {
+  const types = new TypeInfo(schema);
+  let found = false;
+  const Field = () => {
+    found ||= isListType(getNullableType(types.getType()));
+  };
+  visit(document, visitWithTypeInfo(types, { Field }));
+  return found;
+}
+
 /** Returns a sample of each kind of error that the execution of an endpoint can throw, from its declaration. */
 function errorsOfExecution(endpoint: AnyEndpoint): AppError[] {
   const takesInput = endpoint.params !== undefined || endpoint.query !== undefined || endpoint.body !== undefined;
@@ -176,7 +196,12 @@ function errorsOfExecution(endpoint: AnyEndpoint): AppError[] {
     ...anywhere,
     ...(endpointRequirements(endpoint).length > 0 ? missingCredential : missingCredential.filter(hasOwnFailure)),
     ...(endpoint.setsCookie ? [denied('CROSS_ORIGIN_REQUEST', 'A page of another origin cannot do this.')] : []),
-    ...(takesInput ? [notFound('AGENT_NOT_FOUND'), notFound('CHAT_SESSION_NOT_FOUND'), ...invalidFields] : []),
+    ...(takesInput
+      ? [notFound('AGENT_NOT_FOUND'), notFound('CHAT_SESSION_NOT_FOUND'), ...invalidFields(endpoint)]
+      : []),
+    ...(selectsList(endpoint.document)
+      ? [new AppError('BAD_USER_INPUT', 'RESPONSE_TOO_LARGE', 'The list is too long.')]
+      : []),
     ...(writes(endpoint) ? [conflict('CHANGED_CONCURRENTLY', 'Conflict.')] : []),
     ...(callsModel ? modelFailures : []),
   ];
@@ -195,18 +220,22 @@ function failuresFor(endpoint: AnyEndpoint, error: AppError): Failure[] {
 
 /** Returns the failures of an endpoint for a request that does not match its schemas. */
 function failuresOfReading(endpoint: AnyEndpoint): Failure[] {
-  const { invalid, say } = dialectOf(endpoint);
+  const { invalid, say, unread } = dialectOf(endpoint);
   const errors = [
-    ...(endpoint.params ? [badInput(['path', 'id'], 'is wrong')] : []),
-    ...(endpoint.query ? [badInput(['query', 'field'], 'is wrong')] : []),
-    ...(endpoint.body ? invalidFields : []),
+    ...invalidFields(endpoint),
     ...(endpoint.method === 'post' ? [badInput(['Idempotency-Key'], 'is wrong')] : []),
   ];
   return [
     say(400, 'Bad Request'),
     ...errors.map((error) => endpoint.invalid?.(error) ?? invalid(error)),
     ...errors.map(invalid),
-    ...(endpoint.body ? [say(413, 'Payload Too Large'), say(415, 'Unsupported Media Type')] : []),
+    ...(endpoint.body
+      ? [
+          say(415, 'Unsupported Media Type'),
+          unread({ status: 413, text: 'The body is too large.' }),
+          unread({ status: 429, text: 'Too many requests.' }),
+        ]
+      : []),
   ];
 }
 
@@ -221,6 +250,9 @@ export function errorsOf(endpoint: AnyEndpoint): Responses {
   // A failure with the status of success has the schema of the reply.
   return responsesOf(failures.filter(({ status }) => status !== (endpoint.status ?? 200)));
 }
+
+/** The error responses of the paths that need no credential and read only the URL. */
+export const publicErrors: Responses = responsesOf([onyx.say(400, 'Bad Request')]);
 
 /** The error responses of a download: it has no body and changes nothing. */
 export const downloadErrors: Responses = responsesOf([

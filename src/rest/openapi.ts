@@ -6,31 +6,27 @@ import { sessionCookie } from './credential.ts';
 import { downloads } from './downloads.ts';
 import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
 import { endpoints } from './endpoints.ts';
-import { type Content, downloadErrors, errorsOf } from './openapi-errors.ts';
-import { dialectOf } from './routes.ts';
+import { type Content, downloadErrors, errorsOf, publicErrors } from './openapi-errors.ts';
+import { dialectOf, hasEntityTag } from './routes.ts';
 
 const Health = z.object({ success: z.boolean(), message: z.string(), data: z.null() }).openapi('StatusResponse');
 const Ping = z.object({ online: z.literal(true) }).openapi('PingResponse');
 const Version = z.object({ backend_version: z.string() }).openapi('VersionResponse');
 const json = (schema: z.ZodType, description: string) => ({ description, content: { 'application/json': { schema } } });
 
-const binary = z.string().openapi({ format: 'binary' });
+const mapValues = <From, To>(values: Record<string, From>, map: (value: From) => To): Record<string, To> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
 
 /** Returns the successful response of an endpoint. */
 function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content } {
   const description = 'The operation succeeded.';
   if (endpoint.status === 204 || endpoint.format === 'empty') return { description };
-  if (endpoint.download)
-    return { description: 'The content of the file.', content: { 'application/octet-stream': { schema: binary } } };
-  if (endpoint.format === 'text')
-    return {
-      description,
-      content: Object.fromEntries(
-        (endpoint.mediaTypes ?? ['text/plain']).map((type) => [type, { schema: endpoint.reply }]),
-      ),
-    };
+  const files: Content = mapValues(endpoint.content ?? { 'text/plain': endpoint.reply }, (schema) => ({ schema }));
+  if (endpoint.format === 'file') return { description: 'The content of the file.', content: files };
+  if (endpoint.format === 'text') return { description, content: files };
   // A resumed stream is answered by a stream.
   const content: Content = endpoint.stream?.cursor ? {} : { 'application/json': { schema: endpoint.reply } };
+  if (endpoint.download) Object.assign(content, files);
   if (endpoint.stream)
     content['text/event-stream'] = { schema: z.string().openapi({ description: endpoint.stream.description }) };
   return { description, content };
@@ -77,7 +73,7 @@ export function openApiDocument(): object {
     tags: ['Health'],
     summary: 'Check that the server is running',
     security: [],
-    responses: { 200: json(Health, 'The server is running.') },
+    responses: { 200: json(Health, 'The server is running.'), ...publicErrors },
   });
   registry.registerPath({
     method: 'get',
@@ -85,7 +81,7 @@ export function openApiDocument(): object {
     tags: ['Health'],
     summary: 'Get the version of the API that clients check',
     security: [],
-    responses: { 200: json(Version, 'The version of the server.') },
+    responses: { 200: json(Version, 'The version of the server.'), ...publicErrors },
   });
   registry.registerPath({
     method: 'get',
@@ -93,7 +89,7 @@ export function openApiDocument(): object {
     tags: ['Health'],
     summary: 'Check that the server is online, for clients of AnythingLLM',
     security: [],
-    responses: { 200: json(Ping, 'The server is online.') },
+    responses: { 200: json(Ping, 'The server is online.'), ...publicErrors },
   });
   for (const { path, tag, summary, twin, permission, query, content } of downloads)
     registry.registerPath({
@@ -106,7 +102,7 @@ export function openApiDocument(): object {
       responses: {
         200: {
           description: 'The content of the file.',
-          content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }])),
+          content: mapValues(content, (schema) => ({ schema })),
         },
         ...downloadErrors,
       },
@@ -141,6 +137,9 @@ export function openApiDocument(): object {
       },
       responses: {
         [endpoint.status ?? 200]: doneOf(endpoint),
+        ...(hasEntityTag(endpoint) && {
+          304: { description: 'The file is the one that the client has, as `If-None-Match` states.' },
+        }),
         ...errorsOf(endpoint),
       },
       'x-graphql-operation': twin,

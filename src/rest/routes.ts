@@ -40,8 +40,6 @@ export interface RouteOptions<Env extends object> {
   /** Returns false for a request from a page of another origin. */
   fromOwnPage: (c: HonoContext<Env>) => boolean;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
-  /** Validates every response against its documented schema. For tests: it costs as much as the endpoint itself. */
-  checkReplies: boolean;
 }
 
 export const dialectOf = (endpoint: AnyEndpoint): Dialect => endpoint.dialect ?? onyx;
@@ -88,9 +86,13 @@ const segmentsOf = (path: string): string[] => path.toLowerCase().split('/').sli
 
 /** Returns the dialect for a path without an endpoint, which determines the format of the response. */
 export function dialectAt(path: string): Dialect {
-  const [root, first, second] = segmentsOf(path);
-  if (root === 'graphql') return graphqlDialect;
-  const near = root !== 'api' ? [] : endpoints.filter((endpoint) => segmentsOf(endpoint.path)[0] === first);
+  const segments = segmentsOf(path);
+  if (segments[0] === 'graphql') return graphqlDialect;
+  const isAtRoot = segments[0] !== 'api';
+  const [first, second] = isAtRoot ? segments : segments.slice(1);
+  const near = endpoints.filter(
+    (endpoint) => segmentsOf(endpoint.path)[0] === first && (!isAtRoot || dialectOf(endpoint).atRoot),
+  );
   const nearest = near.find((endpoint) => segmentsOf(endpoint.path)[1] === second);
   if (nearest) return dialectOf(nearest);
   const [dialect] = near.map(dialectOf);
@@ -163,7 +165,7 @@ async function serve<Env extends object>(
     const run = async (context: Context) =>
       endpoint.stream?.when(read)
         ? streamReply(endpoint, endpoint.stream, read, context)
-        : reply(endpoint, c, read, context, options);
+        : reply(endpoint, c, read, context);
     const key = c.req.header('idempotency-key');
     if (key === undefined || endpoint.method !== 'post' || secret === null || context.principal === null)
       return await run(context);
@@ -182,17 +184,15 @@ async function serve<Env extends object>(
 }
 
 /** Executes an endpoint and writes its response. */
-async function reply<Env extends object>(
+async function reply(
   endpoint: AnyEndpoint,
-  c: HonoContext<Env>,
+  c: HonoContext,
   input: EndpointInput<unknown, unknown, unknown>,
   context: Context,
-  { checkReplies }: RouteOptions<Env>,
 ): Promise<Response> {
   const { body, headers } = await executeEndpoint(endpoint, input, context);
   const file = await endpoint.download?.(body, context);
-  if (file) return fileReply(c, file);
-  if (checkReplies) endpoint.reply.parse(body === undefined ? undefined : JSON.parse(JSON.stringify(body)));
+  if (file) return fileReply(c, file, hasEntityTag(endpoint));
   const empty = endpoint.status === 204 || endpoint.format === 'empty';
   return replyWith(c, { status: endpoint.status ?? 200, body: empty ? undefined : body, ...(headers && { headers }) });
 }
@@ -203,12 +203,21 @@ const plainName = (name: string): string => name.replace(/[^\w .()-]/g, '_');
 const encodedName = (name: string): string =>
   encodeURIComponent(name).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** Returns a file as an attachment, so that an uploaded file never runs as a page of this server. */
-function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: FileReply): Response {
+/** Returns whether the response of an endpoint is a file that clients can store and revalidate. */
+export const hasEntityTag = (endpoint: AnyEndpoint): boolean =>
+  endpoint.download !== undefined && endpoint.method === 'get';
+
+/**
+ * Returns a file as an attachment, so that an uploaded file never runs as a page of this server. Returns 304 for a
+ * tagged file that the client has.
+ */
+function fileReply(c: HonoContext, { bytes, fileName, mediaType, etag }: FileReply, isTagged: boolean): Response {
   const tag = `"${etag}"`;
-  const headers = { ETag: tag, 'Cache-Control': 'private, max-age=31536000, immutable' };
+  const headers: Record<string, string> = isTagged
+    ? { ETag: tag, 'Cache-Control': 'private, max-age=31536000, immutable' }
+    : {};
   const known = (c.req.header('if-none-match') ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
-  if (known.includes(tag) || known.includes('*')) return c.body(null, 304, headers);
+  if (isTagged && (known.includes(tag) || known.includes('*'))) return c.body(null, 304, headers);
   return c.body(bytes, 200, {
     ...headers,
     'Content-Type': mediaType,

@@ -99,10 +99,10 @@ const rowAt = (method: string, path: string) =>
 /** Returns the media types of an endpoint's responses; health and version have no endpoint and are JSON. */
 function contentOf(row: AnyEndpoint | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
-  if (row?.download) return ['application/octet-stream'];
-  if (row?.format === 'text') return [...(row.mediaTypes ?? ['text/plain'])];
+  const files = Object.keys(row?.content ?? { 'text/plain': row?.reply });
+  if (row?.format === 'text' || row?.format === 'file') return files;
   if (row?.stream?.cursor) return ['text/event-stream'];
-  return ['application/json', ...(row?.stream ? ['text/event-stream'] : [])];
+  return ['application/json', ...(row?.download ? files : []), ...(row?.stream ? ['text/event-stream'] : [])];
 }
 
 /** Paths outside of GraphQL that show an anonymous client that the server is running, or its version. */

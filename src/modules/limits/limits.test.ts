@@ -47,7 +47,7 @@ const outcome = (admission: Promise<void>): Promise<AppError | null> =>
 const admit = async (secret: string) => outcome(kit.booted.services.limits.admitRequest(await principalOf(secret)));
 
 beforeAll(async () => {
-  kit = await startKit({ documented: true });
+  kit = await startKit();
 });
 afterAll(() => kit?.close());
 afterEach(async () => {

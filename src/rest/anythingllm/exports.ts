@@ -18,6 +18,31 @@ function formatOf(type: string): HistoryFormat {
   return formats[type as keyof typeof formats];
 }
 
+const mayBeTruncated = 'If older questions are left out, the header `X-Truncated` is `true`.';
+
+const Pairs = z
+  .array(
+    z.object({
+      id: z.int(),
+      prompt: z.string(),
+      response: z.string(),
+      sent_at: z.iso.datetime(),
+      attachments: z.array(z.unknown()).max(0),
+      workspace: z.string(),
+      username: z.string(),
+      rating: z.enum(['--', 'GOOD', 'BAD']),
+    }),
+  )
+  .openapi({ description: `The format json. ${mayBeTruncated}` });
+const AlpacaPairs = z
+  .array(z.object({ instruction: z.string(), input: z.string(), output: z.string() }))
+  .openapi({ description: `The format jsonAlpaca. ${mayBeTruncated}` });
+const Lines = z
+  .union([z.string(), z.array(z.object({ role: z.string(), content: z.array(z.object({ text: z.string() })) }))])
+  .openapi({
+    description: `The format jsonl. Each line is \`{ messages }\`: the conversation with one workspace, as a list of \`{ role, content }\`. ${mayBeTruncated}`,
+  });
+
 export const exportEndpoints: AnyEndpoint[] = [
   endpoint({
     method: 'get',
@@ -34,14 +59,13 @@ export const exportEndpoints: AnyEndpoint[] = [
           description: 'The file format: jsonl, json, csv or jsonAlpaca. Defaults to jsonl.',
         }),
     }),
-    reply: z
-      .union([z.string(), z.array(z.object({ role: z.string(), content: z.array(z.object({ text: z.string() })) }))])
-      .openapi({
-        description:
-          'A file in the requested format. Each line of a jsonl file is `{ messages }`: the conversation with one workspace, as a list of `{ role, content }`. If older questions are left out, the header `X-Truncated` is `true`.',
-      }),
+    reply: z.string(),
     format: 'text',
-    mediaTypes: [...new Set(Object.values(mediaTypes))],
+    content: {
+      [mediaTypes.JSON_LINES]: Lines,
+      [mediaTypes.CSV]: z.string().openapi({ description: `The format csv. ${mayBeTruncated}` }),
+      [mediaTypes.JSON]: z.union([Pairs, AlpacaPairs]),
+    },
     headers: ({ exportQueryHistory: { mediaType, truncated } }) => ({
       'Content-Type': `${mediaType}; charset=utf-8`,
       ...(truncated && { 'X-Truncated': 'true' }),

@@ -903,10 +903,11 @@ describe('images', () => {
     form.append('response_format', 'blob');
     const response = await fetch(`${kit.url}${path}/images/generations`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${kit.keys.BASIC}` },
+      headers: { authorization: `Bearer ${kit.keys.BASIC}`, 'if-none-match': '*' },
       body: form,
     });
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/png']);
+    expect(response.headers.get('etag')).toBe(null);
     expect(Buffer.from(await response.arrayBuffer()).equals(png)).toBe(true);
     expect(await usedBy('painter')).toEqual({ turns: before.turns + 3, input: before.input + 12n });
   });

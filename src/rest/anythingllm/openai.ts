@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../http/multipart.ts';
-import { type AnyEndpoint, endpoint, type FileReply } from '../endpoint.ts';
+import { type AnyEndpoint, binary, endpoint, type FileReply } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { providerName } from '../model-provider.ts';
 import { everything } from '../onyx/shapes.ts';
@@ -255,6 +255,7 @@ export const openaiEndpoints: AnyEndpoint[] = [
     dialect: openai,
     body: ImageRequest,
     reply: Images as z.ZodType<unknown, z.input<typeof Images> | ImageBytes>,
+    content: { 'image/*': binary },
     document: graphql(
       `mutation OpenAIImages($input: CreateImageInput!) { createImage(input: $input) { base64 mediaType } }`,
     ),

@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { badInput, notFound } from '../../errors.ts';
 import { type IncomingFile, isFile } from '../../http/multipart.ts';
-import { type AnyEndpoint, endpoint } from '../endpoint.ts';
+import { acceptedTypes } from '../../modules/files/extract/kinds.ts';
+import { type AnyEndpoint, binary, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { coded, detail } from './errors.ts';
 import { FileSnapshot, fileSnapshot, UserFileSnapshot } from './file-shapes.ts';
@@ -309,6 +310,8 @@ export const fileEndpoints: AnyEndpoint[] = [
         }),
     }),
     reply: z.object({ id: z.string(), name: z.string(), mediaType: z.string() }),
+    format: 'file',
+    content: Object.fromEntries(Object.keys(acceptedTypes).map((type) => [type, binary])),
     document: graphql(`query GetFile($id: ID!) { file(id: $id) { databaseId name mediaType } }`),
     variables: ({ params }) => ({ id: params.file_id }),
     output: ({ file: { databaseId, name, mediaType } }) => ({ id: databaseId, name, mediaType }),
