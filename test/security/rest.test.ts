@@ -16,7 +16,7 @@ import { type ServerPair, startServerPair, withMissingIds } from './server-pair.
 
 /**
  * The seven REST checks, each for every operation in every dialect. The fields of each operation are tested in
- * bad-input.test.ts and loose-input.test.ts.
+ * bad-values.test.ts and loose-input.test.ts.
  */
 let servers: ServerPair;
 let single: Kit;
