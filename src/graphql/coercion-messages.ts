@@ -1,24 +1,15 @@
-import { type GraphQLError, type GraphQLSchema, isEnumType } from 'graphql';
+import type { GraphQLError } from 'graphql';
 import type { FieldProblem } from '../errors.ts';
 import { alternatives } from '../validation-messages.ts';
+import { enumValues } from './enum-values.ts';
+import { renamedValue, withNewName } from './renames.ts';
 
-/** The values of each enum by type name. */
-const enumValues = new Map<string, string[]>();
-
-/** Registers the enums of a schema, whose values the messages list. */
-export function describeEnums(schema: GraphQLSchema): void {
-  for (const type of Object.values(schema.getTypeMap()))
-    if (isEnumType(type))
-      enumValues.set(
-        type.name,
-        type.getValues().map(({ name }) => name),
-      );
-}
-
-const oneOf = (type: string): string => {
+function oneOf(type: string, value?: string): string {
   const values = enumValues.get(type);
-  return values ? `must be one of ${alternatives(values)}` : 'is not one of the allowed values';
-};
+  if (!values) return 'is not one of the allowed values';
+  const renamed = value === undefined ? null : renamedValue(type, value);
+  return renamed ? `is not one of the allowed values.${renamed}` : `must be one of ${alternatives(values)}`;
+}
 
 /** A message of graphql-js, the message that replaces it, and whether its first group names a field within the value. */
 type Wording = [pattern: RegExp, message: string | ((...groups: string[]) => string), ofField?: true];
@@ -31,8 +22,8 @@ const wordings: Wording[] = [
   [/^String cannot represent/, 'must be a string'],
   [/^Boolean cannot represent/, 'must be true or false'],
   [/^ID cannot represent/, 'must be a string or a whole number'],
-  [/^Enum "(\w+)" cannot represent/, oneOf],
-  [/^Value "[^"]*" does not exist in "(\w+)" enum/, oneOf],
+  [/^Enum "(\w+)" cannot represent(?: non-enum value: "([^"]*)")?/, oneOf],
+  [/^Value "([^"]*)" does not exist in "(\w+)" enum/, (value = '', type = '') => oneOf(type, value)],
   [/^Value is not (?:string|a valid UUID)|the type UUID/, 'must be a UUID'],
   [/^DateTime cannot represent a year/, 'must have a year from 1 to 9999'],
   [/^DateTime cannot|the type DateTime/, 'must be a date and time in ISO 8601, such as 2026-01-31T12:00:00Z'],
@@ -53,8 +44,9 @@ const wordings: Wording[] = [
 
 /** Returns the plain form of a message of graphql-js, and the field within the value that it concerns. */
 function reworded(message: string): { text: string; field?: string } | null {
+  const current = withNewName(message);
   for (const [pattern, words, ofField] of wordings) {
-    const [found, ...groups] = pattern.exec(message) ?? [];
+    const [found, ...groups] = pattern.exec(current) ?? [];
     if (found === undefined) continue;
     const text = typeof words === 'string' ? words : words(...groups);
     return ofField && groups[0] !== undefined ? { text, field: groups[0] } : { text };
@@ -97,5 +89,5 @@ export function literalMessage({ message, nodes, locations }: GraphQLError): str
   if (!problem) return null;
   const { text, field } = problem;
   const sentence = field === undefined ? `T${place.slice(1)} ${text}` : `\`${field}\` in ${place} ${text}`;
-  return sentence.endsWith('?') ? sentence : `${sentence}.`;
+  return /[.?]$/.test(sentence) ? sentence : `${sentence}.`;
 }

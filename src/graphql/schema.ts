@@ -50,7 +50,7 @@ import '../modules/users/single-user.graphql.ts';
 import '../modules/users/users.graphql.ts';
 import '../modules/users/viewer.graphql.ts';
 import { builder } from './builder.ts';
-import { describeEnums } from './coercion-messages.ts';
+import { describeEnums } from './enum-values.ts';
 import { unsizedLists } from './plugins/list-size.ts';
 
 const strings = new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(GraphQLString)));

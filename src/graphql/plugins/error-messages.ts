@@ -3,6 +3,7 @@ import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../../context.ts';
 import type { FieldProblem } from '../../errors.ts';
 import { brief, place } from '../errors.ts';
+import { withNewName } from '../renames.ts';
 
 /**
  * Removes names and values that the caller did not send. The message is already truncated, since the value that it
@@ -11,18 +12,19 @@ import { brief, place } from '../errors.ts';
 const withoutHint = (message: string): string =>
   message
     .replaceAll(/ ?Did you mean [^?]*(\?|$)/g, '')
+    .replaceAll(/ It was renamed to [^;]*/g, '')
     .replaceAll(/must be one of [^;]*/g, 'is not one of the allowed values');
 
 /**
- * Rewrites error messages for the caller. Name suggestions are returned to authenticated callers, and to anonymous
- * callers when `open` is set; quoted values are truncated.
+ * Rewrites error messages for the caller. Name suggestions and the new names of renamed parts of the schema are returned
+ * to authenticated callers, and to anonymous callers when `open` is set; quoted values are truncated.
  */
 export function useErrorWording(open: boolean): Plugin<object, Context> {
   return {
     onExecutionResult({ result, setResult, context }) {
       if (!result || !('errors' in result) || !result.errors) return;
       const hides = !open && !context.principal;
-      const worded = (message: string) => (hides ? withoutHint(brief(message)) : brief(message));
+      const worded = (message: string) => (hides ? withoutHint(brief(message)) : withNewName(brief(message)));
       // Copied, since the errors of a document are cached with it for callers who can see more.
       const errors = result.errors.map((error) => {
         const fields = error.extensions.fields as FieldProblem[] | undefined;

@@ -111,7 +111,7 @@ describe('the gateway', () => {
     const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
     const { data, errors } = await kit.gql(query, { slug }, secret);
     expect(data.completionModel).toEqual({ slug, agent: null });
-    expect(errors[0].extensions.requiredPermissions).toEqual(['read:agents']);
+    expect(errors[0]?.extensions.requiredPermissions).toEqual(['read:agents']);
   });
 
   test('returns the document count of an agent only to callers with read:search', async () => {
