@@ -1,12 +1,14 @@
-import { PGlite } from '@electric-sql/pglite';
+import type { PGlite } from '@electric-sql/pglite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { takePGlite } from '../../../test/pglite.ts';
 import { maxPrepared, type PreparedStatements, preparedStatements } from './prepared.ts';
 
 let lite: PGlite;
 let statements: PreparedStatements;
 
 beforeAll(async () => {
-  lite = await PGlite.create();
+  // Not given back: its schema changes.
+  ({ lite } = await takePGlite());
   await lite.exec(`CREATE TABLE "note" ("id" int PRIMARY KEY, "text" text, "tags" text[], "data" jsonb, "at" timestamptz);
     INSERT INTO "note" SELECT n, 'note ' || n, ARRAY['a', 'b'], '{"n": 1}', now() FROM generate_series(1, 9) n`);
   statements = preparedStatements(lite);
