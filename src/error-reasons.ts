@@ -420,7 +420,7 @@ export const errorReasons = {
 } as const satisfies Record<string, ReasonEntry>;
 
 /** The reasons of a single invalid field, where a client family has a message of its own for it. */
-export const fieldReasons = ['BLANK', 'BUILT_IN', 'DOMAIN_RESERVED'] as const;
+export const fieldReasons = ['BLANK', 'BUILT_IN', 'DOMAIN_RESERVED', 'MISSING_OBJECTS'] as const;
 export type FieldReason = (typeof fieldReasons)[number];
 
 export type ErrorReason = keyof typeof errorReasons;

@@ -124,7 +124,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     userCredentials: createUserCredentialsService({ db, audit, revocations }),
     projects: createProjectsService(db, audit, users, revocations),
     actions: createActionsService(db),
-    agents: createAgentsService(db, models),
+    agents: createAgentsService({ db, models }),
     agentDocuments: createAgentDocumentsService(db),
     members: createMembersService(db),
     knowledge,

@@ -165,7 +165,7 @@ describe('adding files to an agent', () => {
     for (const id of [theirs, '00000000-0000-4000-8000-000000000000']) {
       const refused = {
         code: 'BAD_USER_INPUT',
-        fields: [{ path: ['input', 'fileIds'], message: 'user_files not found' }],
+        fields: [{ path: ['input', 'fileIds'], message: 'contains objects that do not exist' }],
       };
       const created = await kit.gql(createAgent, { input: { name: 'no', fileIds: [own, id] } }, anna.secret);
       expect(created.errors).toMatchObject([{ extensions: refused }]);

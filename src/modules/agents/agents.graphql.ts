@@ -14,16 +14,11 @@ import { DocumentConnection } from '../knowledge/knowledge.graphql.ts';
 import { documentsById } from '../knowledge/knowledge.service.ts';
 import { User } from '../users/users.graphql.ts';
 import { Action } from './actions.graphql.ts';
-import {
-  type AgentFilter,
-  agentOperations,
-  agentOrder,
-  agentPermission,
-  agentShareOrder,
-  labelOrder,
-} from './agents.service.ts';
+import { type AgentFilter, agentOrder, agentShareOrder } from './agent-lists.ts';
+import { agentOperations, agentPermission } from './agent-permissions.ts';
 import type { AgentKey } from './by-slug.ts';
 import { ChatModeType } from './chat-mode.graphql.ts';
+import { labelOrder } from './labels.ts';
 
 const KnowledgeScope = builder.enumType('KnowledgeScope', {
   description: 'The documents that an agent searches.',

@@ -5,8 +5,8 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import type { PageArgs } from '../../paging.ts';
 import { userId, userIdDescription } from '../users/users.graphql.ts';
+import { agentShareOrder } from './agent-lists.ts';
 import { Agent, AgentLocatorInput, AgentShareConnection, agentKey, agentLocator } from './agents.graphql.ts';
-import { agentShareOrder } from './agents.service.ts';
 import type { AgentKey } from './by-slug.ts';
 
 async function memberList(key: AgentKey, args: PageArgs, context: Context, info: GraphQLResolveInfo) {

@@ -7,8 +7,9 @@ import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts
 import { cut, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { UserKey } from '../users/accounts.service.ts';
-import { agentShareOrder, setShares } from './agents.service.ts';
+import { agentShareOrder } from './agent-lists.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
+import { setShares } from './share-agent.ts';
 
 const Change = z.object({ userIds: z.array(z.unknown()).max(1000), replace: z.boolean() });
 

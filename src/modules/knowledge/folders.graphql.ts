@@ -5,8 +5,8 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import { cut } from '../../paging.ts';
+import { agentsById } from '../agents/agent-lists.ts';
 import { AgentConnection } from '../agents/agents.graphql.ts';
-import { agentsById } from '../agents/agents.service.ts';
 import type { FolderSummary } from './folders.service.ts';
 import { Document } from './knowledge.graphql.ts';
 

@@ -4,8 +4,8 @@ import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.
 import { integerId, integerIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { relatedConnection } from '../../graphql/related.ts';
+import { agentsById } from '../agents/agent-lists.ts';
 import { AgentConnection } from '../agents/agents.graphql.ts';
-import { agentsById } from '../agents/agents.service.ts';
 import { inviteCodeOrder } from './invite-codes.service.ts';
 import { ownAccountPayload } from './sessions.graphql.ts';
 import { User } from './users.graphql.ts';

@@ -30,11 +30,22 @@ const personaParams = z.object({ persona_id: id });
 const idOf = (input: EndpointInput<unknown, unknown, unknown>): number =>
   (input.params as z.infer<typeof personaParams>).persona_id;
 
+/** The messages of the reference for lists of IDs of objects that do not exist, by the field of the body. */
+const missingObjects: Record<string, string> = {
+  label_ids: 'Some label IDs were not found in the database',
+  document_ids: 'Some documents were not found',
+  tool_ids: 'Tools not found',
+  users: 'Some users were not found',
+  user_file_ids: 'user_files not found',
+};
+
 /** Returns the message of an error, after the field name when the message needs it: "name must not be blank". */
 const ownWords = ({ details, message }: AppError): string =>
   details.fields
     ?.map(({ path, message, reason }) => {
       if (reason === 'BUILT_IN') return 'Cannot update builtin persona with non-builtin.';
+      // The users of a body that shares an agent are in one of two fields.
+      if (reason === 'MISSING_OBJECTS') return missingObjects[String(path[1] ?? 'users')] ?? message;
       return path.length < 2 || /^([A-Z]|user_files)/.test(message) ? message : `${path.slice(1).join('.')} ${message}`;
     })
     .join('; ') ?? message;
