@@ -19,8 +19,6 @@ const cookie = (value: string, age: number, { services }: Context) => ({
 const noCookie = (context: Context) => cookie('""', 0, context);
 
 const fieldOf = (error: AppError) => error.details.fields?.[0]?.path.at(-1);
-/** Returns the message without the field name. */
-const reason = (error: AppError): string => error.details.fields?.[0]?.message ?? error.message;
 
 export const UserRead = z
   .object({
@@ -93,7 +91,7 @@ const refusedRegistration: AnyEndpoint['failure'] = (error) => {
       : coded(403, 'REGISTRATION_DISABLED', error.message);
   if (error.code !== 'BAD_USER_INPUT') return null;
   if (fieldOf(error) === 'password')
-    return { status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: reason(error) } } };
+    return { status: 400, body: { detail: { code: 'REGISTER_INVALID_PASSWORD', reason: error.message } } };
   return error.details.fields?.[0]?.reason === 'DOMAIN_RESERVED'
     ? coded(400, 'INVALID_INPUT', error.message)
     : onyxInvalid(error);
@@ -270,7 +268,7 @@ export const authEndpoints: AnyEndpoint[] = [
     output: () => null,
     failure: (error) => {
       if (error.code !== 'BAD_USER_INPUT') return null;
-      return detail(400, fieldOf(error) === 'old_password' ? 'Invalid current password' : reason(error));
+      return detail(400, fieldOf(error) === 'old_password' ? 'Invalid current password' : error.message);
     },
   }),
   endpoint({
