@@ -181,6 +181,10 @@ const lists: Record<string, { query: string; rows: (data: GraphQLAnswer['data'])
     query: `projects(first: $first) { nodes { name owner { ${person} } tokens(first: 2) { totalCount nodes { name user { ${person} } project { name } } } } ${page} }`,
     rows: (data) => data.projects.nodes,
   },
+  completionModels: {
+    query: `completionModels(first: $first) { nodes { slug documentCount agent { name labels { name } owner { ${person} } } } ${page} }`,
+    rows: (data) => data.completionModels.nodes,
+  },
   inviteCodes: {
     query: `inviteCodes(first: $first) { nodes { display createdBy { ${person} } agents(first: 2) { ${page} nodes { name labels { name } } } } ${page} }`,
     rows: (data) => data.inviteCodes.nodes,

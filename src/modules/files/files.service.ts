@@ -15,7 +15,7 @@ import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
-import { plainText } from '../../zod-types.ts';
+import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import { projectToFill } from '../projects/projects.service.ts';
@@ -300,7 +300,7 @@ export function createFilesService({
         projectId == null ? {} : { projects: { some: { AND: [visible.projects(principal), { id: projectId }] } } },
         ids == null ? {} : { id: { in: [...ids] } },
         sessionId == null ? {} : inSession(principal, sessionId),
-        search == null ? {} : { name: { contains: search, mode: 'insensitive' } },
+        search == null ? {} : { name: containing(search) },
       ],
     };
   };

@@ -15,7 +15,7 @@ const embed = 'mutation ($input: CreateEmbeddingsInput!) { createEmbeddings(inpu
 const draw = 'mutation ($input: CreateImageInput!) { createImage(input: $input) { base64 } }';
 const models = `query ($first: Int, $after: String) {
   completionModels(first: $first, after: $after) {
-    totalCount pageInfo { endCursor hasNextPage } nodes { slug name provider documentCount }
+    totalCount pageInfo { endCursor hasNextPage } nodes { slug name provider documentCount agent { slug labels { name } } }
   }
 }`;
 const question = (text: string) => [{ role: 'USER', content: [{ text }] }];
@@ -88,7 +88,13 @@ describe('the gateway', () => {
     expect([totalCount, pageInfo.hasNextPage]).toEqual([2, true]);
     const second = await kit.gql(models, { after: pageInfo.endCursor }, kit.keys.BASIC);
     expect(second.data.completionModels.nodes).toEqual([
-      { slug, name: 'Handbook', provider: 'EMBEDDED', documentCount: 1 },
+      { slug, name: 'Handbook', provider: 'EMBEDDED', documentCount: 1, agent: { slug, labels: [] } },
+    ]);
+    const { secret } = await kit.createKey('BASIC', { scopes: ['use:llm_gateway'] });
+    const withoutAgents = await kit.gql('{ completionModels(last: 1) { nodes { slug agent { slug } } } }', {}, secret);
+    expect(withoutAgents.data.completionModels.nodes).toEqual([{ slug, agent: null }]);
+    expect(withoutAgents.errors).toMatchObject([
+      { extensions: { code: 'FORBIDDEN', requiredPermissions: ['read:agents'] } },
     ]);
     const one = await kit.gql(
       'query ($slug: String!) { completionModel(agent: { slug: $slug }) { slug documentCount } }',

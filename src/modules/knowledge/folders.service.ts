@@ -4,7 +4,7 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, notFound, parse } from '../../errors.ts';
 import { type Document, DocumentOrigin, type Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
-import { plainText } from '../../zod-types.ts';
+import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { documentTrail } from './document-audit.ts';
 import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, maxAtOnce } from './location.ts';
@@ -111,7 +111,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
         AND: [
           known?.success ? inFolder(known.data) : filesIncluded === false ? { fileId: null } : {},
           origins == null ? {} : { origin: { in: origins } },
-          search == null ? {} : { title: { contains: search, mode: 'insensitive' } },
+          search == null ? {} : { title: containing(search) },
         ],
       };
     },

@@ -6,7 +6,7 @@ import type { Prisma, Project } from '../../generated/prisma/client.ts';
 import { cut, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
-import { plainText } from '../../zod-types.ts';
+import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
 import type { UsersService } from '../users/users.service.ts';
@@ -108,7 +108,7 @@ export function createProjectsService(
 
   function chosen(principal: Principal, filter: ProjectFilter): Prisma.ProjectWhereInput {
     const { search } = parse(Filter, filter, ['filter']);
-    const matches = { contains: search ?? '', mode: 'insensitive' } as const;
+    const matches = containing(search ?? '');
     return {
       AND: [visible.projects(principal), search == null ? {} : { OR: [{ name: matches }, { description: matches }] }],
     };

@@ -337,6 +337,7 @@ describe('a project over GraphQL', () => {
     expect(await names('orderBy: { field: NAME }')).toEqual([3, 'Alpha', 'Beta', 'Zoology']);
     expect(await names('first: 1, orderBy: { field: NAME, direction: DESC }')).toEqual([3, 'Zoology']);
     expect(await names('filter: { search: "ZOO" }, orderBy: { field: CREATED_AT }')).toEqual([2, 'Beta', 'Zoology']);
+    for (const wildcard of ['%', '_']) expect(await names(`filter: { search: "${wildcard}" }`)).toEqual([0]);
     const search = 'x'.repeat(201);
     const { errors } = await kit.gql(`{ projects(filter: { search: "${search}" }) { totalCount } }`, {}, key);
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: ['filter', 'search'] }] });
