@@ -130,4 +130,14 @@ describe('the comparison of responses with openapi.json', () => {
     expect(await mismatchOf(request, reply(403, { detail: 'Access denied.' }))).toBe(null);
     expect(await mismatchOf(request, reply(403, { message: 'Access denied.' }))).toMatch(/^GET \/api\/persona\//);
   });
+
+  it('knows the types of the parts of an error, and which responses are always a stream', async () => {
+    const limited = { scope: null, retry_after_seconds: 60, error_code: 'RATE_LIMITED', detail: 'Too many requests.' };
+    const persona = { url: 'http://localhost/persona/7', method: 'GET' };
+    expect(await mismatchOf(persona, reply(429, { ...limited, reset_at: at }))).toBe(null);
+    expect(await mismatchOf(persona, reply(429, { ...limited, reset_at: {} }))).toMatch(/reset_at must be string/);
+    const stream = { url: `http://localhost/api/embed/${id}/stream-chat`, method: 'POST' };
+    expect(await mismatchOf(stream, reply(200, '', 'text/event-stream'))).toBe(null);
+    expect(await mismatchOf(stream, reply(200, {}))).toMatch(/the content type application\/json is not listed/);
+  });
 });

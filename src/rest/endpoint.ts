@@ -27,7 +27,8 @@ export interface StreamSpec<Params, Query, Body, Event, Variables> {
   document: TadaDocumentNode<Event, Variables>;
   /** The variables of the subscription; defaults to those of the endpoint's document. */
   variables?: (input: EndpointInput<Params, Query, Body>) => Variables;
-  when: (input: EndpointInput<Params, Query, Body>) => boolean;
+  /** Returns whether the request asks for a stream. Omitted when every response is a stream. */
+  when?: (input: EndpointInput<Params, Query, Body>) => boolean;
   /**
    * Sends each object as a server-sent event, `data: {…}` and an empty line, instead of a line of JSON. An error before
    * the first one is then an HTTP status, as for any other endpoint, and a heartbeat is a comment.

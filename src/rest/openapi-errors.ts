@@ -97,11 +97,18 @@ const descriptions: Record<number, string> = {
   503: 'The server or its database is unavailable. `Retry-After` has the number of seconds to wait.',
 };
 
+/** Returns a body as clients receive it: a date is text. A value that the request provides is text too. */
+const asSent = (body: unknown): unknown =>
+  body === undefined
+    ? undefined
+    : JSON.parse(JSON.stringify(body, (_, value) => (typeof value === 'function' ? '' : value)));
+
 /** Collects failures as the responses of an operation. A status can have several schemas. */
 function responsesOf(failures: readonly Failure[]): Responses {
   const schemas = new Map<number, Map<string, Map<string, z.ZodType>>>();
   const distinct = new Map(failures.map((failure) => [JSON.stringify(failure), failure]));
-  for (const { status, body, headers = {} } of distinct.values()) {
+  for (const { status, body: unsent, headers = {} } of distinct.values()) {
+    const body = asSent(unsent);
     const types = schemas.get(status) ?? new Map<string, Map<string, z.ZodType>>();
     schemas.set(status, types);
     if (body === undefined) continue;

@@ -24,8 +24,8 @@ function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content
   const files: Content = mapValues(endpoint.content ?? { 'text/plain': endpoint.reply }, (schema) => ({ schema }));
   if (endpoint.format === 'file') return { description: 'The content of the file.', content: files };
   if (endpoint.format === 'text') return { description, content: files };
-  // A resumed stream is answered by a stream.
-  const content: Content = endpoint.stream?.cursor ? {} : { 'application/json': { schema: endpoint.reply } };
+  const isOnlyStream = endpoint.stream !== undefined && endpoint.stream.when === undefined;
+  const content: Content = isOnlyStream ? {} : { 'application/json': { schema: endpoint.reply } };
   if (endpoint.download) Object.assign(content, files);
   if (endpoint.stream)
     content['text/event-stream'] = { schema: z.string().openapi({ description: endpoint.stream.description }) };

@@ -163,7 +163,7 @@ async function serve<Env extends object>(
     // A body can take minutes to arrive, and the credential may have been revoked meanwhile.
     if (context.principal && context.services.revocations.ended(context.principal)) throw invalidCredential();
     const run = async (context: Context) =>
-      endpoint.stream?.when(read)
+      endpoint.stream && (endpoint.stream.when?.(read) ?? true)
         ? streamReply(endpoint, endpoint.stream, read, context)
         : reply(endpoint, c, read, context);
     const key = c.req.header('idempotency-key');

@@ -101,7 +101,7 @@ function contentOf(row: AnyEndpoint | undefined): string[] {
   if (row?.status === 204 || row?.format === 'empty') return [];
   const files = Object.keys(row?.content ?? { 'text/plain': row?.reply });
   if (row?.format === 'text' || row?.format === 'file') return files;
-  if (row?.stream?.cursor) return ['text/event-stream'];
+  if (row?.stream && !row.stream.when) return ['text/event-stream'];
   return ['application/json', ...(row?.download ? files : []), ...(row?.stream ? ['text/event-stream'] : [])];
 }
 

@@ -89,7 +89,7 @@ function unread(row: AnyEndpoint, names: readonly string[]): string[] {
       const calls = [
         () => row.variables(input),
         () => row.stream?.variables?.(input),
-        () => row.stream?.when(input),
+        () => row.stream?.when?.(input),
         () => row.stream?.cursor?.(input),
         () => row.output(data as never, input),
         () => row.headers?.(data as never, input, context as never),

@@ -155,7 +155,6 @@ export const widgetEndpoints: AnyEndpoint[] = [
     failure,
     stream: {
       document: turn,
-      when: () => true,
       sse: {},
       packets: () => {
         const of = frames();

@@ -292,7 +292,6 @@ export const turnEndpoints: AnyEndpoint[] = [
       error.code === 'NOT_FOUND' ? coded(404, 'NOT_FOUND', 'No resumable run for this chat session') : null,
     stream: {
       document: resumeRun,
-      when: () => true,
       cursor: ({ query }) => query.cursor,
       packets: () => {
         const turn = packets();
