@@ -57,6 +57,8 @@ async function startPGlite(): Promise<Kept> {
   const file = process.env.TEST_SNAPSHOT;
   if (!file) throw new Error('the global set-up did not run');
   const lite = await PGlite.create({ loadDataDir: new Blob([readFileSync(file)]) });
+  // The tables of tests are small: planning a statement again for its values takes longer than the best plan saves.
+  await lite.exec('SET plan_cache_mode = force_generic_plan');
   return { lite, marks: await marks(lite, await tablesOf(lite)) };
 }
 

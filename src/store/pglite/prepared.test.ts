@@ -1,4 +1,4 @@
-import type { PGlite } from '@electric-sql/pglite';
+import type { PGlite, QueryOptions } from '@electric-sql/pglite';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { takePGlite } from '../../../test/pglite.ts';
 import { maxPrepared, type PreparedStatements, preparedStatements } from './prepared.ts';
@@ -33,8 +33,15 @@ it('returns what PGlite returns, at the first and at every later execution', asy
     ['DELETE FROM "note" WHERE "id" = $1', [100]],
     ['WITH "first" AS (SELECT min("id") AS "id" FROM "note") SELECT "id" FROM "first"', []],
   ];
+  const numbers = (name: string) => ({ 23: (text: string) => `${name} ${text}` });
+  const optionsOf: (QueryOptions | undefined)[] = [
+    undefined,
+    { rowMode: 'array' },
+    { parsers: numbers('int') },
+    { rowMode: 'array', parsers: numbers('number') },
+  ];
   for (const [sql, values] of cases)
-    for (const options of [undefined, { rowMode: 'array' } as const])
+    for (const options of optionsOf)
       for (let time = 0; time < 8; time++)
         expect(await statements.query(sql, values, options), sql).toEqual(await lite.query(sql, values, options));
 });

@@ -1,4 +1,12 @@
-import { type messages, type PGlite, parse, protocol, type QueryOptions, type Results } from '@electric-sql/pglite';
+import {
+  type messages,
+  type ParserOptions,
+  type PGlite,
+  parse,
+  protocol,
+  type QueryOptions,
+  type Results,
+} from '@electric-sql/pglite';
 
 const { serialize } = protocol;
 
@@ -77,11 +85,20 @@ function createPreparedStatements(lite: PGlite): PreparedStatements {
     return [...statement.description, ...received];
   }
 
+  /** The parsers of PGlite with those of a query. Merging them for each query takes longer than parsing its rows. */
+  const merged = new WeakMap<ParserOptions, PGlite['parsers']>();
+  function parsersWith(own: ParserOptions | undefined): PGlite['parsers'] {
+    if (!own) return lite.parsers;
+    const parsers = merged.get(own) ?? { ...lite.parsers, ...own };
+    merged.set(own, parsers);
+    return parsers;
+  }
+
   return {
-    query: <Row>(sql: string, values: readonly unknown[] = [], options?: QueryOptions) =>
+    query: <Row>(sql: string, values: readonly unknown[] = [], { parsers, ...options }: QueryOptions = {}) =>
       lite.runExclusive(async () => {
         try {
-          const [result] = parse.parseResults(await run(sql, values), lite.parsers, options);
+          const [result] = parse.parseResults(await run(sql, values), parsersWith(parsers), options);
           await lite.syncToFs();
           return result as Results<Row>;
         } catch (error) {
