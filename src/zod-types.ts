@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { FieldReason } from './error-reasons.ts';
+import { searchForm } from './text/normalize.ts';
 import { withoutControls } from './unicode.ts';
 
 /** Text that PostgreSQL can store: no NUL, no lone surrogates. `max` is in UTF-16 units. */
@@ -16,9 +17,12 @@ export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);
 /** The text of a document, or of a section of it: without control characters and the colours of terminals, in NFC. */
 export const documentText = plainText(2_000_000).overwrite((text) => withoutControls(text).normalize('NFC'));
 
-/** A condition on a column: it contains the text, ignoring case. */
+/**
+ * A condition on a column in the form of search, such as `nameForm`: it contains the text in that form, ignoring case.
+ * Every filter by a part of a text uses it.
+ */
 export const containing = (text: string) =>
-  ({ contains: text.replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
+  ({ contains: searchForm(text).replaceAll(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' }) as const;
 
 /** The problem of a text that contains only white space, for `refine`. */
 export const blank = { message: 'must not be blank', params: { reason: 'BLANK' } } satisfies {

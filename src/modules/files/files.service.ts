@@ -300,7 +300,7 @@ export function createFilesService({
         projectId == null ? {} : { projects: { some: { AND: [visible.projects(principal), { id: projectId }] } } },
         ids == null ? {} : { id: { in: [...ids] } },
         sessionId == null ? {} : inSession(principal, sessionId),
-        search == null ? {} : { name: containing(search) },
+        search == null ? {} : { nameForm: containing(search) },
       ],
     };
   };

@@ -4,10 +4,20 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, notFound, parse } from '../../errors.ts';
 import { type Document, DocumentOrigin, type Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
+import { searchForm } from '../../text/normalize.ts';
 import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { documentTrail } from './document-audit.ts';
-import { atLocations, defaultFolder, FolderName, inFolder, Location, locationOf, maxAtOnce } from './location.ts';
+import {
+  atLocations,
+  defaultFolder,
+  FolderName,
+  folderNamed,
+  inFolder,
+  Location,
+  locationOf,
+  maxAtOnce,
+} from './location.ts';
 
 const Folder = z.object({ name: FolderName });
 const Moves = z.object({
@@ -111,7 +121,7 @@ export function createFoldersService(db: Database, audit: AuditService) {
         AND: [
           known?.success ? inFolder(known.data) : filesIncluded === false ? { fileId: null } : {},
           origins == null ? {} : { origin: { in: origins } },
-          search == null ? {} : { title: containing(search) },
+          search == null ? {} : { titleForm: containing(search) },
         ],
       };
     },
@@ -154,8 +164,8 @@ export function createFoldersService(db: Database, audit: AuditService) {
       const { name } = parse(Folder, input);
       if (name === defaultFolder) throw badInput(['input', 'name'], 'is a built-in folder and cannot be deleted');
       return db.prisma.$transaction(async (transaction) => {
-        const [folder] = await transaction.$queryRaw<{ id: number }[]>`
-          SELECT "id" FROM "DocumentFolder" WHERE "name" = ${name} FOR UPDATE`;
+        const [folder] = await transaction.$queryRaw<{ id: number; name: string }[]>`
+          SELECT "id", "name" FROM "DocumentFolder" WHERE "nameForm" = ${searchForm(name)} FOR UPDATE`;
         if (!folder) throw notFound('FOLDER_NOT_FOUND');
         const documents = await held(transaction, principal, { folderId: folder.id });
         await erase(transaction, principal, documents);
@@ -164,9 +174,9 @@ export function createFoldersService(db: Database, audit: AuditService) {
           ...by(principal),
           action: 'document_folder.delete',
           target: { type: 'DocumentFolder', id: folder.id },
-          detail: { name, documents: documents.length },
+          detail: { name: folder.name, documents: documents.length },
         });
-        return { name, documentIds: documents.map(({ id }) => id) };
+        return { name: folder.name, documentIds: documents.map(({ id }) => id) };
       }, transactionTimeouts);
     },
 
@@ -179,17 +189,17 @@ export function createFoldersService(db: Database, audit: AuditService) {
       const { moves } = parse(Moves, input);
       return db.prisma.$transaction(async (transaction) => {
         const found = await held(transaction, principal, atLocations(moves.map(({ from }) => from)));
-        const documents = new Map(found.map((document) => [locationOf(document), document]));
+        const documents = new Map(found.map((document) => [searchForm(locationOf(document)), document]));
         const folders = await transaction.documentFolder.findMany({
-          where: { name: { in: moves.map(({ to }) => to.folder) } },
+          where: { nameForm: { in: moves.map(({ to }) => searchForm(to.folder)) } },
         });
         const embedded = await attached(transaction, found);
         const moved: Document[] = [];
         const skipped: string[] = [];
         for (const [at, { from, to }] of moves.entries()) {
-          const document = documents.get(from);
+          const document = documents.get(searchForm(from));
           if (!document) throw badInput(['input', 'moves', at, 'from'], 'is not a document');
-          const folder = folders.find(({ name }) => name === to.folder);
+          const folder = folders.find(({ nameForm }) => nameForm === searchForm(to.folder));
           if (!folder && to.folder !== defaultFolder)
             throw badInput(['input', 'moves', at, 'to'], 'is not in a folder');
           if (embedded.has(document.id)) skipped.push(from);
@@ -232,7 +242,7 @@ export async function folderToFill(
 ): Promise<number | null> {
   if (name === null || name === defaultFolder) return null;
   await make(transaction, audit, principal, name);
-  return (await transaction.documentFolder.findUniqueOrThrow({ where: { name } })).id;
+  return (await transaction.documentFolder.findUniqueOrThrow({ where: folderNamed(name) })).id;
 }
 
 /** Creates a folder. Returns false when it already exists. Throws CONFLICT when there are too many folders. */
@@ -255,7 +265,7 @@ async function make(
 }
 
 const isThere = async (db: Pick<Prisma.TransactionClient, 'documentFolder'>, name: string): Promise<boolean> =>
-  name === defaultFolder || (await db.documentFolder.count({ where: { name } })) > 0;
+  name === defaultFolder || (await db.documentFolder.count({ where: folderNamed(name) })) > 0;
 
 /** Returns which of these documents belong to agents. */
 async function attached(transaction: Prisma.TransactionClient, documents: readonly Document[]): Promise<Set<number>> {

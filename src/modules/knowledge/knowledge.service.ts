@@ -571,7 +571,7 @@ function lengthOf(sections: readonly Section[]): { wordCount: number; tokenCount
 const hashContent = (title: string, sections: readonly Section[]): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(
     createHash('sha256')
-      .update(JSON.stringify([chunkerVersion, title, sections]))
+      .update(JSON.stringify([chunkerVersion, title.normalize('NFC'), sections]))
       .digest(),
   );
 

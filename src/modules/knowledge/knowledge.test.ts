@@ -454,6 +454,19 @@ A key can be regenerated. The old key works on for as long as the overlap says.`
     expect(hit).toMatchObject({ documentId: 'doc', title: 'Onboarding', link: null, highlights: [], updatedAt: null });
   });
 
+  it.each([
+    ['Pru\u0308fung', 'Prüfung'],
+    ['Prüfung', 'Pru\u0308fung'],
+    ['\uff35\uff33\uff22', 'USB'],
+    ['\ufb01nance', 'finance'],
+    ['know\u00adledge', 'knowledge'],
+  ])('filters passages by tags that look the same, as %j by %j', async (written, plain) => {
+    await ingest(anna, 'list', 'zebra', { metadata: { [written]: ['other', written] } });
+    await ingest(anna, 'text', 'zebra', { metadata: { [written]: written } });
+    await ingest(anna, 'other', 'zebra', { metadata: { [written]: 'other' } });
+    expect((await found(anna, 'zebra', { tags: [{ key: plain, value: plain }] })).sort()).toEqual(['list', 'text']);
+  });
+
   it('filters passages by source, tag and date', async () => {
     const old = new Date('2020-01-01T00:00:00Z');
     await ingest(anna, 'wiki', 'zebra', {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { slugOf } from '../../slug.ts';
-import { plainText } from '../../zod-types.ts';
+import { searchForm } from '../../text/normalize.ts';
+import { blank, plainText } from '../../zod-types.ts';
 
 /** The default folder, which always exists. */
 export const defaultFolder = 'custom-documents';
@@ -29,15 +30,23 @@ const part = plainText(255)
   .min(1, 'must not be empty')
   .refine((name) => !/[/\\\p{Cc}]/u.test(name) && name !== '.' && name !== '..', 'must be a name, not a path');
 
-export const FolderName = part;
+/** The name of a folder. Folders whose names look the same are one folder, see {@link folderNamed}. */
+export const FolderName = part
+  .refine((name) => searchForm(name).trim() !== '', blank)
+  .overwrite((name) => (searchForm(name) === defaultFolder ? defaultFolder : name));
+
+/** Selects the folder with a name that looks like this one. */
+export const folderNamed = (name: string) => ({ nameForm: searchForm(name) });
 
 /** The segments of `folder/file.json`. */
 export const Location = z
   .string()
   .max(600)
   .transform((location, context) => {
-    const [folder, fileName, ...rest] = location.split('/').map((name) => part.safeParse(name));
-    if (folder?.success && fileName?.success && rest.length === 0)
+    const [folderName, name, ...rest] = location.split('/');
+    const folder = FolderName.safeParse(folderName);
+    const fileName = part.safeParse(name);
+    if (folder.success && fileName.success && rest.length === 0)
       return { folder: folder.data, fileName: fileName.data };
     context.addIssue({ code: 'custom', message: 'must be a folder and a file name: custom-documents/notes.json' });
     return z.NEVER;
@@ -46,7 +55,7 @@ export const Location = z
 /** Selects the documents of a folder; the text of an uploaded file has no folder. */
 export const inFolder = (folder: string): Prisma.DocumentWhereInput => ({
   fileId: null,
-  ...(folder === defaultFolder ? { folderId: null } : { folder: { name: folder } }),
+  ...(folder === defaultFolder ? { folderId: null } : { folder: folderNamed(folder) }),
 });
 
 /** Selects the documents at these locations; an invalid location selects no document. */

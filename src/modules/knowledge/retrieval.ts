@@ -170,8 +170,12 @@ WITH asked AS MATERIALIZED (
     AND ($5::text[] IS NULL OR d."source" = ANY ($5::text[]))
     AND ($6::timestamptz IS NULL OR COALESCE(d."documentUpdatedAt", d."createdAt") >= $6::timestamptz)
     AND ($7::jsonb IS NULL OR EXISTS (
-      SELECT FROM jsonb_to_recordset($7::jsonb) AS tag("key" text, "value" text)
-      WHERE (d."metadata" -> tag."key") ? tag."value"))
+      SELECT FROM jsonb_each(d."metadata") field
+      CROSS JOIN jsonb_array_elements(
+        CASE jsonb_typeof(field."value") WHEN 'array' THEN field."value" ELSE jsonb_build_array(field."value") END) item
+      JOIN jsonb_to_recordset($7::jsonb) AS tag("key" text, "value" text)
+        ON tag."key" = "search_form"(field."key") AND tag."value" = "search_form"(item #>> '{}')
+      WHERE jsonb_typeof(item) = 'string'))
 ), matches AS (
   SELECT c."id", c."documentId", c."search" @@ strict AS complete, ts_rank(c."search", loose, 1) AS rank
   FROM asked, "Chunk" c JOIN allowed ON allowed."id" = c."documentId"
@@ -248,7 +252,9 @@ export async function retrieve(
     agentId ?? null,
     sources?.length ? sources : null,
     since ?? null,
-    tags?.length ? JSON.stringify(tags) : null,
+    tags?.length
+      ? JSON.stringify(tags.map(({ key, value }) => ({ key: searchForm(key), value: searchForm(value) })))
+      : null,
     Math.min(limit, maxHits),
     confinedTo,
     confinedTo ?? projectId ?? null,

@@ -110,7 +110,10 @@ export function createProjectsService(
     const { search } = parse(Filter, filter, ['filter']);
     const matches = containing(search ?? '');
     return {
-      AND: [visible.projects(principal), search == null ? {} : { OR: [{ name: matches }, { description: matches }] }],
+      AND: [
+        visible.projects(principal),
+        search == null ? {} : { OR: [{ nameForm: matches }, { descriptionForm: matches }] },
+      ],
     };
   }
 

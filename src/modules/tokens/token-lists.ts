@@ -32,7 +32,7 @@ export type TokenFilter = z.input<typeof TokenFilter>;
 function matching(filter: TokenFilter | null | undefined): Prisma.TokenWhereInput {
   const { search, disabled, projectId, kinds } = parse(TokenFilter, filter ?? {}, ['filter']);
   return {
-    ...(search && { name: containing(search) }),
+    ...(search && { nameForm: containing(search) }),
     ...(disabled != null && { disabledAt: disabled ? { not: null } : null }),
     ...(projectId != null && { projectId }),
     ...(kinds && { kind: { in: kinds } }),

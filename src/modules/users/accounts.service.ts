@@ -137,7 +137,7 @@ export const invitationOrder = new ListOrder('invitations', [{ field: 'id', type
 function matching(filter: UserFilter): Prisma.UserWhereInput {
   const { search, active, roles, accountTypes } = parse(UserFilter, filter, ['filter']);
   return {
-    ...(search && { OR: [{ name: containing(search) }, { email: containing(search) }] }),
+    ...(search && { OR: [{ nameForm: containing(search) }, { email: containing(search) }] }),
     ...(active != null && { active }),
     ...(roles && { role: { in: roles } }),
     accountType: { in: accountTypes ?? ['STANDARD'] },

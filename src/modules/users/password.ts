@@ -5,11 +5,13 @@ import { plainText } from '../../zod-types.ts';
 /** The length of a password in UTF-16 units. */
 export const passwordLength = { min: 8, max: 64 } as const;
 
+/** Returns the form in which passwords are hashed (RFC 8265, OpaqueString): NFC, every space is an ASCII space. */
+const opaqueString = (password: string): string => password.replaceAll(/\p{Zs}/gu, ' ').normalize('NFC');
+
 /** A new password. */
-export const newPassword = plainText(passwordLength.max).min(
-  passwordLength.min,
-  `must be at least ${passwordLength.min} characters`,
-);
+export const newPassword = plainText(passwordLength.max)
+  .overwrite(opaqueString)
+  .min(passwordLength.min, `must be at least ${passwordLength.min} characters`);
 
 /** A submitted password. Messages about it never contain its text. */
 export const givenPassword = plainText(passwordLength.max);
@@ -20,11 +22,15 @@ const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 /** The hash of an unknown password with the same cost. */
 const nobodys = '$argon2id$v=19$m=19456,t=2,p=1$rNfh5GqcDm6OAZCjxcPgbg$RgObqxV0d6PjaVX+MLTzP8Ph8dx6BRcGFy+F1uq+38M';
 
-export const hashPassword = (password: string): Promise<string> => hash(password, cost);
+export const hashPassword = (password: string): Promise<string> => hash(opaqueString(password), cost);
 
-/** Returns whether a password matches a hash. Without a hash the result is false after the same time. */
+/**
+ * Returns whether a password matches a hash. Without a hash the result is false after the same time. Hashes of earlier
+ * versions and of imported accounts are those of the password as it was sent, which is therefore tried as well.
+ */
 export async function verifyPassword(passwordHash: string | null | undefined, password: string): Promise<boolean> {
-  const fits = await verify(passwordHash ?? nobodys, password);
+  let fits = false;
+  for (const form of new Set([opaqueString(password), password])) fits ||= await verify(passwordHash ?? nobodys, form);
   return passwordHash != null && fits;
 }
 

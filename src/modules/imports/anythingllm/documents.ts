@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { cutText } from '../../../unicode.ts';
 import { checkFolderCount } from '../../knowledge/folders.service.ts';
-import { defaultFolder } from '../../knowledge/location.ts';
+import { defaultFolder, folderNamed } from '../../knowledge/location.ts';
 import type { Importing } from '../importing.ts';
 import { Unfit } from '../ledger.ts';
 import { cutTo, storable, webLink } from '../text.ts';
@@ -93,7 +93,11 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
   for (const name of folders)
     if (name !== defaultFolder)
       await ledger.bring('folder', name, name, async (transaction) => {
-        const { id } = await transaction.documentFolder.upsert({ where: { name }, create: { name }, update: {} });
+        const { id } = await transaction.documentFolder.upsert({
+          where: folderNamed(name),
+          create: { name },
+          update: {},
+        });
         await checkFolderCount(transaction);
         return String(id);
       });
