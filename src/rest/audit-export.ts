@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AuditFilter } from '../modules/audit/audit.service.ts';
 import { exportText, exportTypes } from '../modules/audit/export.ts';
 import { download } from './download.ts';
-import { id } from './onyx/shapes.ts';
+import { id } from './shapes.ts';
 
 const moment = z.iso
   .datetime({ offset: true })

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { everything, id, isoDate } from '../shapes.ts';
 import { SourceFields, source } from './chat-frames.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';

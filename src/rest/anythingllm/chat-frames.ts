@@ -7,7 +7,7 @@ import { cutText } from '../../unicode.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { providerName } from '../model-provider.ts';
-import { isoDateOrNull } from '../onyx/shapes.ts';
+import { isoDateOrNull } from '../shapes.ts';
 import { passageId, titleOf } from './document-shapes.ts';
 
 export const SourceFields = graphql(`

@@ -4,7 +4,7 @@ import type { AppError } from '../../errors.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything } from '../onyx/shapes.ts';
+import { everything } from '../shapes.ts';
 import {
   aborted,
   Frame,

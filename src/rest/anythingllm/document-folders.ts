@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { everything } from '../onyx/shapes.ts';
+import { everything } from '../shapes.ts';
 import { anythingllm } from './dialect.ts';
 import { FileEntry, FileEntryFields, fileEntry, folderName, folderOf } from './document-shapes.ts';
 

@@ -3,7 +3,7 @@ import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, isoDate } from '../onyx/shapes.ts';
+import { everything, isoDate } from '../shapes.ts';
 import { anythingllm, failed } from './dialect.ts';
 import { numberFrom } from './shapes.ts';
 import { agentIdOf, workspaceIdOf } from './workspace-id.ts';

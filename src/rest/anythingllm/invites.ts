@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, id, isoDate } from '../onyx/shapes.ts';
+import { everything, id, isoDate } from '../shapes.ts';
 import { anythingllm, anythingllmSession } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { anyText, done, notDone, numberFrom, Outcome, problems, usernameOf } from './shapes.ts';

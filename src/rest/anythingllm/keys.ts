@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { type AnyEndpoint, endpoint, type Gate } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, fromRole, id, isoDate, isoDateOrNull, roleName as keyRole, toRole } from '../onyx/shapes.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
+import { everything, fromRole, id, isoDate, isoDateOrNull, roleName as keyRole, toRole } from '../shapes.ts';
 import { anythingllmSession, failed } from './dialect.ts';
 import { multiUserOnly, singleUserOnly } from './mode.ts';
 import { empty, roleName, usernameOf } from './shapes.ts';

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
-import { id, isoDate } from '../onyx/shapes.ts';
+import { id, isoDate } from '../shapes.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { numberFrom, roleName, usernameOf } from './shapes.ts';

@@ -4,8 +4,8 @@ import { type IncomingFile, isFile } from '../../http/multipart.ts';
 import { type AnyEndpoint, binary, endpoint, type FileReply } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { providerName } from '../model-provider.ts';
-import { everything } from '../onyx/shapes.ts';
 import { honored, ignored, restricted, shapeOf } from '../parameters.ts';
+import { everything } from '../shapes.ts';
 import { openaiChatRow } from './openai-chat.ts';
 import { openai, openaiError } from './openai-dialect.ts';
 

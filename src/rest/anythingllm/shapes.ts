@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
-import { isoDate } from '../onyx/shapes.ts';
+import { isoDate } from '../shapes.ts';
 
 /** The response of paths with an empty body. */
 export const empty = z.undefined();

@@ -4,7 +4,7 @@ import { cutText } from '../../unicode.ts';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { everything, isoDate } from '../onyx/shapes.ts';
+import { everything, isoDate } from '../shapes.ts';
 import { anythingllm } from './dialect.ts';
 import { History, history, StoredMessage } from './history.ts';
 import { workspaceIdOf } from './workspace-id.ts';

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
-import { everything, id } from '../onyx/shapes.ts';
+import { everything, id } from '../shapes.ts';
 import { anythingllm } from './dialect.ts';
 import { multiUserOnly } from './mode.ts';
 import { roleName, usernameOf } from './shapes.ts';

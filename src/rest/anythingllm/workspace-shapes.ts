@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import type { Failure } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { isoDate } from '../onyx/shapes.ts';
+import { isoDate } from '../shapes.ts';
 import { DocumentFields, detailsOf } from './document-shapes.ts';
 import { workspaceIdOf } from './workspace-id.ts';
 

@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
+import { isoDateOrNull } from '../shapes.ts';
 import { instant, timestamp } from './chat-shapes.ts';
-import { isoDateOrNull } from './shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
 import { ToolFields, ToolSnapshot, toolSnapshot } from './tools.ts';
 

@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { type AnyEndpoint, type EndpointInput, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { everything, flag, id, nothing } from '../shapes.ts';
 import {
   AgentAlone,
   AgentCard,
@@ -22,7 +23,6 @@ import {
   snapshot,
 } from './agent-shapes.ts';
 import { coded, detail, message } from './errors.ts';
-import { everything, flag, id, nothing } from './shapes.ts';
 
 const tag = 'Agents';
 

@@ -5,8 +5,8 @@ import { sessionCookie } from '../credential.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
+import { fromRole, nothing, roleName } from '../shapes.ts';
 import { coded, detail, onyxInvalid } from './errors.ts';
-import { fromRole, nothing, roleName } from './shapes.ts';
 
 const tag = 'Authentication';
 

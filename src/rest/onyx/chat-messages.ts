@@ -2,9 +2,9 @@ import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { id, nothing } from '../shapes.ts';
 import { int32 } from './chat-shapes.ts';
 import { message } from './errors.ts';
-import { id, nothing } from './shapes.ts';
 
 const tag = 'Chat';
 

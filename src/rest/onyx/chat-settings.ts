@@ -2,11 +2,11 @@ import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { id, nothing, unsupported } from '../shapes.ts';
 import { unknownAgent, unknownSessionMessage } from './chat.ts';
 import { int32 } from './chat-shapes.ts';
 import { detail } from './errors.ts';
 import { LLMOverride, modelAndTemperature } from './llm-override.ts';
-import { id, nothing, unsupported } from './shapes.ts';
 
 const tag = 'Chat';
 

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDate } from '../shapes.ts';
 import { FileDescriptor, fileDescriptor, MessageFile } from './file-shapes.ts';
 import { byNumber, Passage, SavedSearchDoc, savedSearchDoc } from './search-doc.ts';
-import { isoDate } from './shapes.ts';
 
 /** The range of GraphQL's Int. */
 export const int32 = z.int().min(-0x8000_0000).max(0x7fff_ffff);

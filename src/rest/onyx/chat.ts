@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { badInput } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { everything, flag, id, isoDate, nothing } from '../shapes.ts';
 import {
   ChatMessageDetail,
   ChatSessionCreationRequest,
@@ -20,7 +21,6 @@ import {
 } from './chat-shapes.ts';
 import { detail, message } from './errors.ts';
 import { Packet, replay } from './packets.ts';
-import { everything, flag, id, isoDate, nothing } from './shapes.ts';
 
 const tag = 'Chat';
 const sessionParams = z.object({ session_id: z.uuid() });

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { isoDate, isoDateOrNull } from './shapes.ts';
+import { isoDate, isoDateOrNull } from '../shapes.ts';
 
 const chatFileType = z.enum(['image', 'document', 'plain_text', 'csv']);
 const chatFileTypes = { IMAGE: 'image', DOCUMENT: 'document', PLAIN_TEXT: 'plain_text', TABULAR: 'csv' } as const;

@@ -4,10 +4,10 @@ import { type IncomingFile, isFile } from '../../http/multipart.ts';
 import { acceptedTypes } from '../../modules/files/extract/kinds.ts';
 import { type AnyEndpoint, binary, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { everything, flag, id, nothing } from '../shapes.ts';
 import { coded, detail } from './errors.ts';
 import { FileSnapshot, fileSnapshot, UserFileSnapshot } from './file-shapes.ts';
 import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
-import { everything, flag, id, nothing } from './shapes.ts';
 
 const tag = 'Projects';
 

@@ -3,8 +3,8 @@ import { type Role, rolePermissions } from '../../authz/permissions.ts';
 import { notFound } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { everything, flag, id } from '../shapes.ts';
 import { coded } from './errors.ts';
-import { everything, flag, id } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 import { effectivePermissions, FullUser, memberInfo, UserInfo } from './users.ts';
 

@@ -3,9 +3,9 @@ import { notFound } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
+import { everything, nothing } from '../shapes.ts';
 import { instant, timestamp } from './chat-shapes.ts';
 import { coded } from './errors.ts';
-import { everything, nothing } from './shapes.ts';
 import { DocumentSource } from './sources.ts';
 
 const tag = 'Ingestion';

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { notFound, unauthenticated } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { everything, id, isoDateOrNull, nothing } from './shapes.ts';
+import { everything, id, isoDateOrNull, nothing } from '../shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'Limits';

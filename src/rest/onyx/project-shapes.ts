@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { isoDate } from '../shapes.ts';
 import { ChatSessionDetails, SessionDetails, sessionDetails } from './chat-shapes.ts';
-import { isoDate } from './shapes.ts';
 
 export const ProjectSnapshot = graphql(
   `

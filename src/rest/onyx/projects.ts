@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql } from '../graphql.ts';
+import { everything, id, nothing } from '../shapes.ts';
 import { detail } from './errors.ts';
 import { ProjectSnapshot, snapshot, UserProjectSnapshot } from './project-shapes.ts';
-import { everything, id, nothing } from './shapes.ts';
 
 const tag = 'Projects';
 

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
-import { isoDateOrNull } from './shapes.ts';
+import { isoDateOrNull } from '../shapes.ts';
 import { DocumentSource, fromSource } from './sources.ts';
 
 export const Passage = graphql(`

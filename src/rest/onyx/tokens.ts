@@ -4,8 +4,8 @@ import { badInput } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { permissionNames, scopeConstants } from '../permission-names.ts';
+import { everything, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from '../shapes.ts';
 import { coded, message, onyxFailure, onyxInvalid } from './errors.ts';
-import { everything, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
 
 const tag = 'API keys';
 

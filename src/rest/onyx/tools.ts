@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { notFound } from '../../errors.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
+import { everything, id } from '../shapes.ts';
 import { detail } from './errors.ts';
-import { everything, id } from './shapes.ts';
 
 const tag = 'Tools';
 

@@ -5,9 +5,9 @@ import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { granted, graphql, type ResultOf } from '../graphql.ts';
 import { ignoring } from '../parameters.ts';
 import { permissionNames } from '../permission-names.ts';
+import { everything, flag, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from '../shapes.ts';
 import { UserByEmail, UserRead, userRead } from './auth.ts';
 import { coded, detail } from './errors.ts';
-import { everything, flag, fromRole, id, isoDate, isoDateOrNull, nothing, roleName, toRole } from './shapes.ts';
 import { defaultGroups } from './tokens.ts';
 
 const tag = 'User management';

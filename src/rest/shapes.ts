@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import type { Role } from '../../authz/permissions.ts';
+import type { Role } from '../authz/permissions.ts';
 
 /** The page size of lists whose contract has no pages. */
 export const everything = 0x7fff_ffff;
