@@ -191,7 +191,19 @@ export function createFilesService({
     for (const earlier of await transaction.file.findMany({ where: { id: { in: replaces }, ownerId } }))
       await transaction.file.update({ where: { id: earlier.id }, data: { projects: { disconnect: projects } } });
     const unused = { projects: { none: {} }, agents: { none: {} }, messages: { none: {} } };
-    await transaction.file.deleteMany({ where: { id: { in: replaces }, ownerId, ...unused } });
+    const where = { id: { in: replaces }, ownerId, ...unused };
+    const { name } = await transaction.user.findUniqueOrThrow({ where: { id: ownerId }, select: { name: true } });
+    for (const deleted of await transaction.file.findMany({ where, select: { id: true } }))
+      await audit.record(transaction, {
+        action: 'file.delete',
+        actor: { userId: ownerId, name },
+        // The text was extracted after the request, whose client and credential `file.upload` has recorded.
+        tokenId: null,
+        client: { address: null, userAgent: null },
+        target: { type: 'File', id: deleted.id },
+        detail: { replacedBy: id },
+      });
+    await transaction.file.deleteMany({ where });
   }
 
   /** Returns the principal's files in a project, which an upload to it can replace. */

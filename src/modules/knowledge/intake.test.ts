@@ -259,6 +259,16 @@ test('a file uploaded again to the same folder replaces the earlier document and
   expect(await kit.prisma.document.count()).toBe(4);
 });
 
+test('an upload that cannot be read replaces no document', async () => {
+  await upload([['kept.json', '"The numbat sleeps."']], { folder: 'plans' });
+  await unchanged(async () => {
+    const { errors } = await upload([['kept.json', '{']], { folder: 'plans' });
+    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  });
+  const { data } = await kit.gql('{ search(query: "numbat") { text } }');
+  expect(data.search).toEqual([{ text: expect.stringContaining('The numbat sleeps.') }]);
+});
+
 test('the documents of search results are loaded with a constant number of statements', async () => {
   const statements = async () => {
     kit.statements.length = 0;

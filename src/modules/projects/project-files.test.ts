@@ -278,4 +278,23 @@ it('a file that is uploaded to a project again replaces the earlier file', async
   expect(await listed()).toEqual([second]);
   await sweep(kit);
   expect(blobsOf(kit)).not.toContain(first);
+  const where = { action: 'file.delete', targetId: first };
+  expect(await kit.prisma.auditEvent.findMany({ where, select: { actorId: true, detail: true } })).toEqual([
+    { actorId: anna.userId, detail: { replacedBy: second } },
+  ]);
+});
+
+it('a file that cannot be read replaces no earlier file', async () => {
+  const projectId = await newProject('Unreadable');
+  const first = await upload('plan.json', '{"text": "The numbat sleeps at noon."}', projectId);
+  const form = new FormData();
+  form.append('files', new Blob(['{']), 'plan.json');
+  form.append('project_id', String(projectId));
+  const [second] = (await api('POST', '/user/projects/file/upload', form)).body.user_files;
+  await kit.booted.background.settled();
+  expect(await kit.prisma.file.findUniqueOrThrow({ where: { id: second.id } })).toMatchObject({ status: 'FAILED' });
+  const listed = (await api('GET', `/user/projects/files/${projectId}`)).body;
+  expect(listed.map(({ id }: { id: string }) => id).sort()).toEqual([first, second.id].sort());
+  const { documents } = await ask({ projectId, message: 'When does the numbat sleep?' });
+  expect(documents.map(({ documentId }: { documentId: string }) => documentId)).toEqual([first]);
 });
