@@ -122,6 +122,30 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
     await tab.close();
   }, 120_000);
 
+  test('Swagger UI is dark when the system is, at 390 and at 1280 pixels', async () => {
+    const tab = await browser.newTab();
+    const scheme = (value: string) =>
+      tab.call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+    /** Returns the brightness of the page and of its text, from 0 to 255. */
+    const brightness = async (): Promise<number[]> =>
+      (await tab.evaluate(`[getComputedStyle(document.documentElement).backgroundColor,
+        getComputedStyle(document.querySelector('.info .title')).color]
+        .map((color) => color.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3)`)) as number[];
+    for (const width of [390, 1280]) {
+      await tab.call('Emulation.setDeviceMetricsOverride', { width, height: 844, deviceScaleFactor: 1, mobile: false });
+      await scheme('dark');
+      await tab.open(`${kit.url}/api/docs`);
+      await until(() => tab.evaluate("document.querySelector('.info .title') !== null"));
+      const [page = 255, text = 0] = await brightness();
+      expect(page).toBeLessThan(80);
+      expect(text).toBeGreaterThan(160);
+      await scheme('light');
+      await until(() => tab.evaluate("!document.documentElement.classList.contains('dark-mode')"));
+      expect((await brightness())[1]).toBeLessThan(100);
+    }
+    await tab.close();
+  }, 120_000);
+
   test('GraphiQL fits a phone of 390 pixels, with the response below the editor', async () => {
     const tab = await browser.newTab();
     await tab.call('Emulation.setDeviceMetricsOverride', {

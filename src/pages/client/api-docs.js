@@ -17,6 +17,12 @@
     },
   });
 
+  // Swagger UI has a dark theme, which follows the system, also while the page is open.
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+  dark.addEventListener('change', follow);
+  follow();
+
   const ui = SwaggerUIBundle({
     url: '/api/openapi.json',
     dom_id: '#docs',
