@@ -419,9 +419,16 @@ export const errorReasons = {
   },
 } as const satisfies Record<string, ReasonEntry>;
 
-/** The reasons of a single invalid field, where a client family has a message of its own for it. */
-export const fieldReasons = ['BLANK', 'BUILT_IN', 'DOMAIN_RESERVED', 'MISSING_OBJECTS'] as const;
-export type FieldReason = (typeof fieldReasons)[number];
+/** The reasons of a single invalid field, where a REST dialect has a message of its own for it. */
+export type FieldReason =
+  | 'BLANK'
+  | 'BUILT_IN'
+  | 'DOMAIN_RESERVED'
+  | 'ID_EXPECTED'
+  | 'INTEGER_ID_EXPECTED'
+  | 'MISSING_OBJECTS'
+  | 'OTHER_TYPE'
+  | 'UUID_EXPECTED';
 
 export type ErrorReason = keyof typeof errorReasons;
 

@@ -55,7 +55,7 @@ describe('an ID argument', () => {
     ])
       expect(refusal(read)).toEqual({
         code: 'BAD_USER_INPUT',
-        fields: [{ path, message: 'is the ID of an object of the type Agent; expected ApiKey' }],
+        fields: [{ path, message: 'is the ID of an object of the type Agent; expected ApiKey', reason: 'OTHER_TYPE' }],
       });
   });
 

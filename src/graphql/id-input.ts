@@ -23,7 +23,7 @@ export function globalIdOf(text: string): { typename: string; id: string } | nul
 }
 
 const wrongType = (path: Path, typename: string, found: string) =>
-  badInput([...path], `is the ID of an object of the type ${found}; expected ${typename}`);
+  badInput([...path], `is the ID of an object of the type ${found}; expected ${typename}`, 'OTHER_TYPE');
 
 /**
  * Returns the integer database ID for a value that is either that ID or the global ID of the type. The service decides
@@ -35,7 +35,11 @@ export function integerId(value: string | number, typename: string, path: Path):
   if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
   const id = named?.id ?? text;
   if (!integer.test(id) || !fits(Number(id)))
-    throw badInput([...path], `must be the global ID or the integer database ID of an object of the type ${typename}`);
+    throw badInput(
+      [...path],
+      `must be the global ID or the integer database ID of an object of the type ${typename}`,
+      'INTEGER_ID_EXPECTED',
+    );
   return Number(id);
 }
 
@@ -58,7 +62,11 @@ export function uuidId(value: string | number, typename: string, path: Path): st
   if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
   const id = named?.id ?? text;
   if (!uuid.test(id))
-    throw badInput([...path], `must be the global ID or the UUID of an object of the type ${typename}`);
+    throw badInput(
+      [...path],
+      `must be the global ID or the UUID of an object of the type ${typename}`,
+      'UUID_EXPECTED',
+    );
   return id.toLowerCase();
 }
 
@@ -70,7 +78,7 @@ export function textId(value: string | number, typename: string, path: Path): { 
   const text = String(value);
   const named = globalIdOf(text);
   if (named && named.typename !== typename) throw wrongType(path, typename, named.typename);
-  if (text === '') throw badInput([...path], `must be the ID of an object of the type ${typename}`);
+  if (text === '') throw badInput([...path], `must be the ID of an object of the type ${typename}`, 'ID_EXPECTED');
   return named ? { global: named.id } : { text };
 }
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from '@hono/zod-openapi';
 import { type DocumentNode, Kind, type ValueNode } from 'graphql';
+import type { FieldReason } from '../error-reasons.ts';
 import { type AppError, withMessage, wrongFields } from '../errors.ts';
 
 type Path = readonly (string | number)[];
@@ -229,12 +230,12 @@ const indexes = (length: number, variable: Path): number[] => {
 const mentioned = /`([A-Za-z_]\w*(?:\.\w+)*)`/g;
 
 /** Requirements on an ID as the GraphQL API states them. REST has no global IDs, and names types differently. */
-const idRequirements: [pattern: RegExp, message: string][] = [
-  [/^must be the global ID or the UUID of an object of the type \w+$/, 'must be a UUID'],
-  [/^must be the global ID or the integer database ID of an object of the type \w+$/, 'must be an integer ID'],
-  [/^must be the (?:global )?ID of an object of the type \w+$/, 'must be an ID'],
-  [/^is the ID of an object of the type \w+; expected \w+$/, 'is not an ID of this API'],
-];
+const idRequirements: Partial<Record<FieldReason, string>> = {
+  UUID_EXPECTED: 'must be a UUID',
+  INTEGER_ID_EXPECTED: 'must be an integer ID',
+  ID_EXPECTED: 'must be an ID',
+  OTHER_TYPE: 'is not an ID of this API',
+};
 
 /**
  * Rewrites a GraphQL error for the caller of a REST endpoint. Its fields become those that the caller sent or could have
@@ -264,7 +265,7 @@ export function inTermsOfRequest<Input extends Partial<Record<Part, unknown>>>(
   };
   const translated = wrongFields(
     fields.map(({ path, message, ...problem }) => {
-      const [, plain = message] = idRequirements.find(([pattern]) => pattern.test(message)) ?? [];
+      const plain = (problem.reason && idRequirements[problem.reason]) ?? message;
       return {
         ...problem,
         path: [...requested(path)],
