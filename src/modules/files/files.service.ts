@@ -13,7 +13,6 @@ import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
 import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
-import { searchForm } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
 import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
@@ -22,6 +21,7 @@ import { projectToFill } from '../projects/projects.service.ts';
 import { lockUser } from '../users/users.service.ts';
 import type { Extractor } from './extract/extractor.ts';
 import { baseName, type FileType, type Format, kindOf } from './extract/kinds.ts';
+import { displace, sameName } from './replaced-files.ts';
 
 /** The storage limits of one user. */
 const most = { files: 1000, bytes: 2_000_000_000 };
@@ -157,7 +157,7 @@ export function createFilesService({
             replaces,
           },
         });
-        if (image) await displace(transaction, file);
+        if (image) await displace(transaction, audit, file);
         await transaction.orphanedBlob.delete({ where: { id } });
         await audit.record(transaction, {
           ...by(principal),
@@ -178,32 +178,6 @@ export function createFilesService({
       sweep();
       throw error;
     }
-  }
-
-  /**
-   * Removes the earlier files of the same name, which the upload of this file replaces, from the projects of the file,
-   * and deletes those that no project, agent or message uses. Runs when the new file can be used, so that a file that
-   * cannot be read replaces none.
-   */
-  async function displace(transaction: Prisma.TransactionClient, { id, ownerId, replaces }: FileRow): Promise<void> {
-    if (replaces.length === 0) return;
-    const projects = await transaction.project.findMany({ where: { files: { some: { id } } }, select: { id: true } });
-    for (const earlier of await transaction.file.findMany({ where: { id: { in: replaces }, ownerId } }))
-      await transaction.file.update({ where: { id: earlier.id }, data: { projects: { disconnect: projects } } });
-    const unused = { projects: { none: {} }, agents: { none: {} }, messages: { none: {} } };
-    const where = { id: { in: replaces }, ownerId, ...unused };
-    const { name } = await transaction.user.findUniqueOrThrow({ where: { id: ownerId }, select: { name: true } });
-    for (const deleted of await transaction.file.findMany({ where, select: { id: true } }))
-      await audit.record(transaction, {
-        action: 'file.delete',
-        actor: { userId: ownerId, name },
-        // The text was extracted after the request, whose client and credential `file.upload` has recorded.
-        tokenId: null,
-        client: { address: null, userAgent: null },
-        target: { type: 'File', id: deleted.id },
-        detail: { replacedBy: id },
-      });
-    await transaction.file.deleteMany({ where });
   }
 
   /** Returns the principal's files in a project, which an upload to it can replace. */
@@ -239,7 +213,7 @@ export function createFilesService({
       });
       if (still && 'text' in read) {
         await knowledge.storeFile(transaction, still, read.text);
-        await displace(transaction, still);
+        await displace(transaction, audit, still);
       }
     };
     await untilAvailable(() => db.prisma.$transaction(store, transactionTimeouts));
@@ -351,7 +325,7 @@ export function createFilesService({
           rejected.push({ name: cutText(upload.name.toWellFormed().replaceAll('\0', ''), 255), reason: seen.reason });
           continue;
         }
-        const replaces = earlier.filter(({ name }) => searchForm(name) === searchForm(seen.name)).map(({ id }) => id);
+        const replaces = sameName(earlier, seen.name);
         const file = await store(principal, seen.name, seen.type, bytes, projectId, replaces);
         files.push(file);
         if (file.status === 'PROCESSING') void process(file);
