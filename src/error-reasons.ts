@@ -25,13 +25,41 @@ interface ReasonEntry {
   remedy: string;
 }
 
-/** Describes a kind of object that does not exist or that the caller cannot see. */
-const missing = (noun: string) =>
-  ({
-    code: 'NOT_FOUND',
-    meaning: `The ${noun} does not exist, or the caller cannot see it.`,
-    remedy: `Check the ID, and that the credential can see the ${noun}.`,
-  }) as const;
+/** The objects that a request can name, by the reason for one that does not exist. */
+export const missingObjects = {
+  AGENT_NOT_FOUND: 'agent',
+  API_KEY_NOT_FOUND: 'API key',
+  CHAT_MESSAGE_NOT_FOUND: 'chat message',
+  CHAT_SESSION_NOT_FOUND: 'chat session',
+  CONNECTOR_NOT_FOUND: 'connector',
+  DELETED_AGENT_NOT_FOUND: 'deleted agent',
+  DOCUMENT_NOT_FOUND: 'document',
+  EMBED_NOT_FOUND: 'embed',
+  FILE_NOT_FOUND: 'file',
+  FOLDER_NOT_FOUND: 'folder',
+  INVITATION_NOT_FOUND: 'invitation',
+  INVITE_CODE_NOT_FOUND: 'invite code',
+  PROJECT_NOT_FOUND: 'project',
+  PROJECT_TOKEN_NOT_FOUND: 'project token',
+  RATE_LIMIT_NOT_FOUND: 'rate limit',
+  RUN_NOT_FOUND: 'run',
+  TOKEN_NOT_FOUND: 'token',
+  TOOL_NOT_FOUND: 'tool',
+  USER_NOT_FOUND: 'user',
+  USER_GROUP_NOT_FOUND: 'user group',
+} as const;
+export type MissingObjectReason = keyof typeof missingObjects;
+
+const missingObjectReasons = Object.fromEntries(
+  Object.entries(missingObjects).map(([reason, noun]) => [
+    reason,
+    {
+      code: 'NOT_FOUND',
+      meaning: `The ${noun} does not exist, or the caller cannot see it.`,
+      remedy: `Check the ID, and that the credential can see the ${noun}.`,
+    },
+  ]),
+) as Record<MissingObjectReason, ReasonEntry & { code: 'NOT_FOUND' }>;
 
 /** Describes a maximum number of objects that is reached. */
 const tooMany = (nouns: string) =>
@@ -133,26 +161,7 @@ export const errorReasons = {
     remedy: 'Add the origin of the page to the allowlist of the widget.',
   },
 
-  AGENT_NOT_FOUND: missing('agent'),
-  API_KEY_NOT_FOUND: missing('API key'),
-  CHAT_MESSAGE_NOT_FOUND: missing('chat message'),
-  CHAT_SESSION_NOT_FOUND: missing('chat session'),
-  CONNECTOR_NOT_FOUND: missing('connector'),
-  DELETED_AGENT_NOT_FOUND: missing('deleted agent'),
-  DOCUMENT_NOT_FOUND: missing('document'),
-  EMBED_NOT_FOUND: missing('embed'),
-  FILE_NOT_FOUND: missing('file'),
-  FOLDER_NOT_FOUND: missing('folder'),
-  INVITATION_NOT_FOUND: missing('invitation'),
-  INVITE_CODE_NOT_FOUND: missing('invite code'),
-  PROJECT_NOT_FOUND: missing('project'),
-  PROJECT_TOKEN_NOT_FOUND: missing('project token'),
-  RATE_LIMIT_NOT_FOUND: missing('rate limit'),
-  RUN_NOT_FOUND: missing('run'),
-  TOKEN_NOT_FOUND: missing('token'),
-  TOOL_NOT_FOUND: missing('tool'),
-  USER_NOT_FOUND: missing('user'),
-  USER_GROUP_NOT_FOUND: missing('user group'),
+  ...missingObjectReasons,
   PATH_NOT_FOUND: {
     code: 'NOT_FOUND',
     meaning: 'The server does not serve this path.',
@@ -440,10 +449,3 @@ export type ReasonOf<Code extends ErrorCode> = {
 const isServiceCode = new Set<string>(serviceErrorCodes);
 /** Returns whether errors with this code have a reason: all but those of GraphQL documents and of HTTP. */
 export const hasReason = (code: string): code is ErrorCode => isServiceCode.has(code);
-
-const names = new Set<string>(Object.keys(errorReasons));
-const isErrorReason = (text: string): text is ErrorReason => names.has(text);
-
-/** Returns whether a text is a reason of the given code. */
-export const isReasonOf = <Code extends ErrorCode>(text: string, code: Code): text is ReasonOf<Code> =>
-  isErrorReason(text) && errorReasons[text].code === code;

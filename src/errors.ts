@@ -4,6 +4,8 @@ import {
   type ErrorCode,
   type ErrorReason,
   type FieldReason,
+  type MissingObjectReason,
+  missingObjects,
   type ReasonOf,
   serviceErrorCodes,
 } from './error-reasons.ts';
@@ -80,7 +82,6 @@ export class AppError<Code extends ErrorCode = ErrorCode> extends Error {
 
 /** Returns an error with the same code and reason, and another message. */
 export function withMessage(error: AppError, message: string, details: ErrorDetails = {}): AppError {
-  if (error.message === message) return error;
   return new AppError(error.code, error.reason, message, { ...error.details, ...details });
 }
 
@@ -113,32 +114,11 @@ export const supersededSecret = () =>
     'This secret was replaced by a newer one. Use the current secret to create, change or revoke credentials.',
   );
 
-const resources = {
-  AGENT_NOT_FOUND: 'Agent',
-  API_KEY_NOT_FOUND: 'API key',
-  CHAT_MESSAGE_NOT_FOUND: 'Chat message',
-  CHAT_SESSION_NOT_FOUND: 'Chat session',
-  CONNECTOR_NOT_FOUND: 'Connector',
-  DELETED_AGENT_NOT_FOUND: 'Deleted agent',
-  DOCUMENT_NOT_FOUND: 'Document',
-  EMBED_NOT_FOUND: 'Embed',
-  FILE_NOT_FOUND: 'File',
-  FOLDER_NOT_FOUND: 'Folder',
-  INVITATION_NOT_FOUND: 'Invitation',
-  INVITE_CODE_NOT_FOUND: 'Invite code',
-  PROJECT_NOT_FOUND: 'Project',
-  PROJECT_TOKEN_NOT_FOUND: 'Project token',
-  RATE_LIMIT_NOT_FOUND: 'Rate limit',
-  RUN_NOT_FOUND: 'Run',
-  TOKEN_NOT_FOUND: 'Token',
-  TOOL_NOT_FOUND: 'Tool',
-  USER_NOT_FOUND: 'User',
-  USER_GROUP_NOT_FOUND: 'User group',
-} as const satisfies Partial<Record<ReasonOf<'NOT_FOUND'>, string>>;
-
 /** Also returned for objects that belong to another user: both cases must be indistinguishable. */
-export const notFound = (reason: keyof typeof resources) =>
-  new AppError('NOT_FOUND', reason, `${resources[reason]} not found`);
+export function notFound(reason: MissingObjectReason): AppError<'NOT_FOUND'> {
+  const noun = missingObjects[reason];
+  return new AppError('NOT_FOUND', reason, `${noun.charAt(0).toUpperCase()}${noun.slice(1)} not found`);
+}
 
 export const badInput = (path: (string | number)[], message: string, reason?: FieldReason) =>
   wrongFields([{ path, message, ...(reason && { reason }) }]);

@@ -138,6 +138,8 @@ function statement({ code, param, message }: Written): ProviderStatement {
   };
 }
 
+type UpstreamReason = ReasonOf<'UPSTREAM_REJECTED' | 'UPSTREAM_FAILED'> | 'RATE_LIMITED';
+
 const permanent = new Set<ProviderFailureCode>([
   'CONTEXT_TOO_LONG',
   'CONTENT_POLICY',
@@ -145,7 +147,7 @@ const permanent = new Set<ProviderFailureCode>([
   'QUOTA_EXHAUSTED',
   'PROVIDER_MISCONFIGURED',
 ]);
-const aboutRequest = new Set<string>(['CONTEXT_TOO_LONG', 'CONTENT_POLICY', 'REQUEST_REJECTED']);
+const aboutRequest = new Set<ProviderFailureCode>(['CONTEXT_TOO_LONG', 'CONTENT_POLICY', 'REQUEST_REJECTED']);
 
 /** Classifies the error of a call to a provider, or an error within its stream. */
 export function providerFailure(error: unknown): ProviderFailure {
@@ -197,12 +199,11 @@ export function failureMessage(code: ProviderFailureCode, status: number | null 
  * UPSTREAM_REJECTED, a rate limit of the provider RATE_LIMITED, every other failure UPSTREAM_FAILED.
  */
 export function upstreamError(
-  reason: ReasonOf<'UPSTREAM_REJECTED' | 'UPSTREAM_FAILED'> | 'RATE_LIMITED',
+  reason: UpstreamReason,
   message: string,
   { retryable, retryAfter, provider }: Pick<ProviderFailure, 'retryable' | 'retryAfter' | 'provider'>,
 ): AppError {
   const details = { retryable, ...(retryAfter !== null && { retryAfter }), ...(provider && { provider }) };
-  if (reason === 'RATE_LIMITED') return new AppError('RATE_LIMITED', reason, message, details);
   return new AppError(errorReasons[reason].code, reason, message, details);
 }
 

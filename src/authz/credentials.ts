@@ -18,8 +18,6 @@ interface CredentialRule {
   actsAs: 'service account' | 'owner';
   /** The object that the credential cannot leave, or null. */
   confinedTo: 'project' | 'widget' | null;
-  /** Where the credential is listed; null for one that no list contains. */
-  listedIn: 'apiKeys' | 'projectTokens' | 'personalAccessTokens' | 'userCredentials' | null;
   description: string;
 }
 
@@ -32,7 +30,6 @@ const table = {
     secret: { prefix: 'on_', randomLength: 30, shownLength: 4 },
     actsAs: 'service account',
     confinedTo: null,
-    listedIn: 'apiKeys',
     description: 'An API key with the prefix `on_`, which acts as a service account of its own.',
   },
   ANYTHINGLLM: {
@@ -40,35 +37,30 @@ const table = {
     secret: { prefix: 'sk-', randomLength: 22, olderLengths: [30], shownLength: 4 },
     actsAs: 'service account',
     confinedTo: null,
-    listedIn: 'apiKeys',
     description: 'An API key with the prefix `sk-`, as AnythingLLM clients expect it.',
   },
   PROJECT: {
     secret: { prefix: 'proj_', randomLength: 30, shownLength: 4 },
     actsAs: 'service account',
     confinedTo: 'project',
-    listedIn: 'projectTokens',
     description: 'A project token with the prefix `proj_`, whose service account is confined to one project.',
   },
   PERSONAL: {
     secret: { prefix: 'onyx_pat_', randomLength: 30, shownLength: 3 },
     actsAs: 'owner',
     confinedTo: null,
-    listedIn: 'personalAccessTokens',
     description: 'A personal access token with the prefix `onyx_pat_`, which acts as its owner.',
   },
   EMBED: {
     secret: null,
     actsAs: 'service account',
     confinedTo: 'widget',
-    listedIn: null,
     description: 'The credential that the visitors of a chat widget act under. It has no secret.',
   },
   SESSION: {
     secret: { prefix: 'ses_', randomLength: 30, shownLength: 4 },
     actsAs: 'owner',
     confinedTo: null,
-    listedIn: 'userCredentials',
     description: 'A login session with the prefix `ses_`.',
   },
 } as const satisfies Record<TokenKind, CredentialRule>;

@@ -34,7 +34,6 @@ export const graphqlDialect: Dialect = {
   accept: 'bearer',
   atRoot: true,
   looseBodies: false,
-  wordings: {},
   failure,
   invalid: failure,
   say: (status, message) => ({

@@ -1,5 +1,6 @@
 import type { Context as HonoContext } from 'hono';
 import type { Viewer } from '../authz/principal.ts';
+import { unreadFailure } from '../rest/dialect.ts';
 import { dialectAt, replyWith, takesStrangers } from '../rest/routes.ts';
 import type { App, RequestContext } from './app.ts';
 import type { Authentication } from './authentication.ts';
@@ -43,7 +44,7 @@ export function limitBodies(
 }
 
 function unread(c: HonoContext, failure: BodyFailure): Response {
-  const response = replyWith(c, dialectAt(c.req.path).unread(failure));
+  const response = replyWith(c, unreadFailure(dialectAt(c.req.path), failure));
   // The rest of the body may never come.
   if (failure.status !== 413) response.headers.set('Connection', 'close');
   if (failure.status === 429) response.headers.set('Retry-After', '1');

@@ -21,9 +21,9 @@ const readableAgents = (principal: Principal): Prisma.AgentWhereInput => ({
 });
 
 /**
- * Creates the service for the objects that rows refer to by a key, without a relation that a caller may always read. Each function takes the keys of a whole
- * list, runs one statement, and omits objects that the principal cannot read. `query` contains further relations to
- * load.
+ * Creates the service for objects that a row refers to by a key and that its reader may not be able to read. Each
+ * function takes the keys of a whole list, runs one statement, and omits objects that the principal cannot read. `query`
+ * contains further relations to load.
  */
 export function createRelatedService({ prisma }: Database) {
   return {

@@ -40,15 +40,15 @@ export interface Dialect {
    */
   looseBodies: boolean;
   /** The messages of the client family that differ from those of this server, by reason. */
-  wordings: Wordings;
+  wordings?: Wordings;
   /** Returns the response for an error when the endpoint defines none. */
   failure(error: AppError): Failure;
   /** Returns the response for an invalid request. */
   invalid(error: AppError): Failure;
   /** Returns the response when no endpoint is called or the body is not read: 404, 405, 415, 421. */
   say(status: number, text: string): Failure;
-  /** Returns the response for a body that cannot be read completely: 408, 413, 429. */
-  unread(failure: BodyFailure): Failure;
+  /** Returns the response for a body that cannot be read completely: 408, 413, 429. Defaults to `say`. */
+  unread?(failure: BodyFailure): Failure;
 }
 
 /** The part of an endpoint that has error responses of its own. */
@@ -66,10 +66,14 @@ export function failureFor<Input>(
   error: AppError,
   input: Input,
 ): Failure {
-  const wording = dialect.wordings[error.reason];
+  const wording = dialect.wordings?.[error.reason];
   const worded = wording ? withMessage(error, wording.message(error)) : error;
   if (wording?.status !== undefined) return dialect.say(wording.status, worded.message);
   const usual = dialect.failure(worded);
   const own = endpoint.failure?.(worded, input) ?? usual;
   return error.code === 'UNAVAILABLE' && own.status !== usual.status ? usual : own;
 }
+
+/** Returns the response of a dialect for a body that cannot be read completely. */
+export const unreadFailure = (dialect: Dialect, failure: BodyFailure): Failure =>
+  dialect.unread?.(failure) ?? dialect.say(failure.status, failure.text);

@@ -5,7 +5,7 @@ import { AppError, badInput } from '../errors.ts';
 import { inTermsOfRequest } from './field-names.ts';
 
 const document = parse(
-  'mutation ($input: I!, $id: Int!) { change(input: $input) { a } remove(input: { databaseId: $id, why: "x" }) { a } }',
+  'mutation ($input: I!, $id: Int!) { change(input: $input) { a } remove(input: { databaseId: $id, why: "x" }) { a } find(key_id: $id) { a } }',
 );
 
 interface Body {
@@ -85,6 +85,11 @@ describe('the request field that a GraphQL error refers to', () => {
 
   it('is a path parameter when the argument comes from the path', () => {
     expect(pathOf(['input', 'databaseId'], {}, 'remove', { key_id: 7 })).toEqual(['path', 'key_id']);
+  });
+
+  it('is in its part of the request, also when the argument has the same name', () => {
+    const error = translated(badInput(['key_id'], 'is wrong'), {}, 'find', { key_id: 1 });
+    expect([error.message, error.details.fields?.[0]?.path]).toEqual(['key_id: is wrong', ['path', 'key_id']]);
   });
 
   it('is empty when the endpoint sets the value itself', () => {

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../error-reasons.ts';
 import type { AppError } from '../errors.ts';
-import type { BodyFailure } from '../http/request-bodies.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { type AnyEndpoint, endpoint } from './endpoint.ts';
 import { graphql } from './graphql.ts';
@@ -30,18 +29,15 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
 };
 
 const say = (status: number, text: string) => oauthError(status, 'invalid_request', text);
-const unread = ({ status, text }: BodyFailure) => say(status, text);
 const failure = (error: AppError): Failure => answers[error.code](error);
 
 export const oauth: Dialect = {
   accept: 'bearer',
   atRoot: true,
   looseBodies: false,
-  wordings: {},
   failure,
   invalid: failure,
   say,
-  unread,
 };
 
 const Introspection = z

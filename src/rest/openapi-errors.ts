@@ -14,7 +14,7 @@ import {
   unavailable,
 } from '../errors.ts';
 import { schema } from '../graphql/schema.ts';
-import { type Failure, failureFor } from './dialect.ts';
+import { type Failure, failureFor, unreadFailure } from './dialect.ts';
 import { type AnyEndpoint, endpointRequirements, rootFields } from './endpoint.ts';
 import { fieldsOf } from './field-names.ts';
 import { onyx } from './onyx/errors.ts';
@@ -227,7 +227,8 @@ function failuresFor(endpoint: AnyEndpoint, error: AppError): Failure[] {
 
 /** Returns the failures of an endpoint for a request that does not match its schemas. */
 function failuresOfReading(endpoint: AnyEndpoint): Failure[] {
-  const { invalid, say, unread } = dialectOf(endpoint);
+  const dialect = dialectOf(endpoint);
+  const { invalid, say } = dialect;
   const errors = [
     ...invalidFields(endpoint),
     ...(endpoint.method === 'post' ? [badInput(['Idempotency-Key'], 'is wrong')] : []),
@@ -239,8 +240,8 @@ function failuresOfReading(endpoint: AnyEndpoint): Failure[] {
     ...(endpoint.body
       ? [
           say(415, 'Unsupported Media Type'),
-          unread({ status: 413, text: 'The body is too large.' }),
-          unread({ status: 429, text: 'Too many requests.' }),
+          unreadFailure(dialect, { status: 413, text: 'The body is too large.' }),
+          unreadFailure(dialect, { status: 429, text: 'Too many requests.' }),
         ]
       : []),
   ];

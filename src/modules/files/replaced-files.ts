@@ -22,11 +22,14 @@ export async function displace(
     await transaction.file.update({ where: { id: earlier.id }, data: { projects: { disconnect: projects } } });
   const unused = { projects: { none: {} }, agents: { none: {} }, messages: { none: {} } };
   const where = { id: { in: replaces }, ownerId, ...unused };
-  const { name } = await transaction.user.findUniqueOrThrow({ where: { id: ownerId }, select: { name: true } });
-  for (const deleted of await transaction.file.findMany({ where, select: { id: true } }))
+  const unusedFiles = await transaction.file.findMany({
+    where,
+    select: { id: true, owner: { select: { name: true } } },
+  });
+  for (const deleted of unusedFiles)
     await audit.record(transaction, {
       action: 'file.delete',
-      actor: { userId: ownerId, name },
+      actor: { userId: ownerId, name: deleted.owner.name },
       // The text was extracted after the request, whose client and credential `file.upload` has recorded.
       tokenId: null,
       client: { address: null, userAgent: null },

@@ -330,9 +330,8 @@ builder.queryFields((t) => ({
       id: t.arg.id({ required: true, description: 'The document, by its global ID or its `documentId`.' }),
     },
     resolve: async (query, _root, { id }, { principal, services: { knowledge } }) => {
-      const caller = principal;
-      const externalId = await knowledge.externalIdOf(caller, textId(id, 'Document', ['id']));
-      return knowledge.find(caller, { externalId }, query);
+      const externalId = await knowledge.externalIdOf(principal, textId(id, 'Document', ['id']));
+      return knowledge.find(principal, { externalId }, query);
     },
   }),
 }));
@@ -358,9 +357,8 @@ builder.mutationFields((t) => ({
     description: 'Deletes a document and its passages.',
     args: { input: t.arg({ type: DeleteDocumentInput, required: true, description: 'The document to delete.' }) },
     resolve: async (_root, { input: { documentId, onlyOrigins } }, { principal, services: { knowledge } }) => {
-      const caller = principal;
       const id = textId(documentId, 'Document', ['input', 'documentId']);
-      return knowledge.remove(caller, await knowledge.externalIdOf(caller, id), onlyOrigins);
+      return knowledge.remove(principal, await knowledge.externalIdOf(principal, id), onlyOrigins);
     },
   }),
 }));

@@ -26,10 +26,9 @@ builder.queryFields((t) => ({
       }),
     },
     resolve: async (_root, { agent, ...args }, { principal, services, pageLimit }) => {
-      const caller = principal;
       const asked = { ...args, agent: agent && agentKey(agent, ['agent']) };
-      const hits = await services.knowledge.search(caller, asked, pageLimit);
-      const documents = services.knowledge.documentsOf(caller, hits);
+      const hits = await services.knowledge.search(principal, asked, pageLimit);
+      const documents = services.knowledge.documentsOf(principal, hits);
       return hits.map((hit) => ({ ...hit, document: async () => (await documents()).get(hit.documentId) ?? null }));
     },
   }),

@@ -272,12 +272,11 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: AddProjectDocumentInput, required: true, description: 'The document to store.' }) },
     resolve: async (_root, { input }, { principal, services: { knowledge } }) => {
       const { projectId, documentId, metadata, ...content } = input;
-      const caller = principal;
-      return knowledge.addToProject(caller, {
+      return knowledge.addToProject(principal, {
         ...content,
         metadata: metadata as AddToProjectInput['metadata'],
         projectId: projectId == null ? null : integerId(projectId, 'Project', ['input', 'projectId']),
-        documentId: documentId == null ? null : await knowledge.externalIdOf(caller, documentRef(documentId)),
+        documentId: documentId == null ? null : await knowledge.externalIdOf(principal, documentRef(documentId)),
       });
     },
   }),
@@ -288,8 +287,7 @@ builder.mutationFields((t) => ({
       input: t.arg({ type: RemoveProjectDocumentInput, required: true, description: 'The document to delete.' }),
     },
     resolve: async (_root, { input: { documentId } }, { principal, services: { knowledge } }) => {
-      const caller = principal;
-      return knowledge.removeFromProject(caller, await knowledge.externalIdOf(caller, documentRef(documentId)));
+      return knowledge.removeFromProject(principal, await knowledge.externalIdOf(principal, documentRef(documentId)));
     },
   }),
 }));

@@ -10,7 +10,7 @@ import { databaseId } from '../../zod-types.ts';
 import { by } from '../audit/audit.service.ts';
 import { type ApiKeyRow, insertApiKey, summary } from './api-keys.ts';
 import { grantOf, within } from './grants.ts';
-import { checkedExpiry, lifetimeFor } from './lifetime.ts';
+import { expiryOfNew, lifetimeFor } from './lifetime.ts';
 import { holdMaker } from './origins.ts';
 import type { TokenDeps } from './token-deps.ts';
 import { expiry, scopeList, tokenName } from './token-input.ts';
@@ -60,14 +60,13 @@ export function keyCreation({ db, audit }: TokenDeps) {
     const secret = newSecret(kind);
     const apiKey = await db.prisma.$transaction(async (transaction) => {
       const creatorTokenIds = await holdMaker(transaction, principal);
-      const lifetime = await lifetimeFor(transaction, principal);
-      const expiresAt = checkedExpiry(lifetime, data);
+      const expiresAt = expiryOfNew(await lifetimeFor(transaction, principal), data);
       if (projectId !== null) await claimProject(transaction, principal, projectId, missing);
       const key = await insertApiKey(transaction, secret, {
         ...grant,
         kind,
         name: data.name ?? null,
-        expiresAt: expiresAt === undefined ? lifetime.otherwise : expiresAt,
+        expiresAt,
         creatorId: principal.userId,
         creatorTokenIds,
       });

@@ -69,3 +69,9 @@ export function checkedExpiry(
     throw badInput(['input', field], `must not be later than ${latest.date.toISOString()}, because ${latest.reason}`);
   return neverExpires ? null : (expiresAt ?? undefined);
 }
+
+/** Returns the expiry of a new credential: the requested one, or the default. Throws as {@link checkedExpiry} does. */
+export function expiryOfNew(lifetime: Lifetime, wanted: WantedExpiry, field?: string): Date | null {
+  const expiresAt = checkedExpiry(lifetime, wanted, field);
+  return expiresAt === undefined ? lifetime.otherwise : expiresAt;
+}

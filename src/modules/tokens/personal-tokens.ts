@@ -6,7 +6,7 @@ import { conflict, notFound, parse } from '../../errors.ts';
 import type { Token } from '../../generated/prisma/client.ts';
 import { by } from '../audit/audit.service.ts';
 import { grantOf, within } from './grants.ts';
-import { checkedExpiry, endOfDay, lifetimeFor } from './lifetime.ts';
+import { endOfDay, expiryOfNew, lifetimeFor } from './lifetime.ts';
 import { holdMaker } from './origins.ts';
 import type { TokenDeps } from './token-deps.ts';
 import { scopeList, tokenName } from './token-input.ts';
@@ -41,7 +41,7 @@ export const personalTokens = ({ db, audit, revocations }: TokenDeps) => ({
       const lifetime = await lifetimeFor(transaction, principal);
       const wanted = data.expiresInDays == null ? null : endOfDay(data.expiresInDays);
       const asked = { expiresAt: wanted, neverExpires: data.neverExpires };
-      const expiresAt = checkedExpiry(lifetime, asked, 'expiresInDays');
+      const expiresAt = expiryOfNew(lifetime, asked, 'expiresInDays');
       const count = await transaction.token.count({ where: visible.personalAccessTokens(principal) });
       if (count >= maxPersonalTokens)
         throw conflict('TOO_MANY_TOKENS', `Too many personal access tokens (limit: ${maxPersonalTokens}).`);
@@ -52,7 +52,7 @@ export const personalTokens = ({ db, audit, revocations }: TokenDeps) => ({
           name: data.name,
           allScopes: grant.allScopes,
           scopes: grant.scopes,
-          expiresAt: expiresAt === undefined ? lifetime.otherwise : expiresAt,
+          expiresAt,
           userId: principal.userId,
           creatorId: principal.userId,
           creatorTokenIds,

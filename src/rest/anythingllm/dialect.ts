@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
-import type { BodyFailure } from '../../http/request-bodies.ts';
 import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
 
 /** Returns `{ error }`, which clients read with any status. */
@@ -46,8 +45,6 @@ export const wordings: Wordings = {
   LAST_ADMIN: { message: () => 'No system admins will remain if you do this. Update failed.' },
 };
 
-const unread = ({ status, text }: BodyFailure): Failure => failed(status, text);
-
 const common = {
   accept: 'anythingllm',
   atRoot: false,
@@ -55,7 +52,6 @@ const common = {
   wordings,
   invalid,
   say: failed,
-  unread,
 } as const;
 
 /** The paths under `/v1`, which keys open. */

@@ -84,5 +84,4 @@ export const openai: Dialect = {
   failure: (error) => answers[error.code](error),
   invalid: invalidRequest,
   say: (status, text) => openaiError(status, text),
-  unread: ({ status, text }) => openaiError(status, text),
 };

@@ -46,7 +46,7 @@ const ownWords = ({ details, message }: AppError): string =>
       if (reason === 'BUILT_IN') return 'Cannot update builtin persona with non-builtin.';
       // The users of a body that shares an agent are in one of two fields.
       if (reason === 'MISSING_OBJECTS') return missingObjects[String(path[1] ?? 'users')] ?? message;
-      return path.length < 2 || /^([A-Z]|user_files)/.test(message) ? message : `${path.slice(1).join('.')} ${message}`;
+      return path.length < 2 || /^[A-Z]/.test(message) ? message : `${path.slice(1).join('.')} ${message}`;
     })
     .join('; ') ?? message;
 
