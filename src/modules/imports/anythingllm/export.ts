@@ -14,7 +14,7 @@ import { writeSession } from '../message-writer.ts';
 import { ImportError } from '../operator.ts';
 import { oneLine, type Report } from '../report.ts';
 import { cutTo, messageText } from '../text.ts';
-import { type Exchange, importExchanges } from './chats.ts';
+import { type Exchange, importExchanges } from './exchanges.ts';
 import { ExportedChat } from './shapes.ts';
 import { freeSlug, workspaceAgent } from './workspaces.ts';
 
