@@ -14,7 +14,9 @@ import {
 import { RoleType } from '../users/permissions.graphql.ts';
 import { User, userOf } from '../users/users.graphql.ts';
 import { ViewerType } from '../users/viewer.graphql.ts';
-import { generalScopes, type limitScopes, rateLimitOrder, type ViewerLimit } from './limits.service.ts';
+import { rateLimitOrder } from './limit-lists.ts';
+import { generalScopes, type limitScopes } from './limit-scopes.ts';
+import type { ViewerLimit } from './token-budgets.ts';
 import type { UsageFigures, UsageFilter, UsageOfDay, UsageRecord } from './usage.service.ts';
 
 const scopeDescriptions = {

@@ -4,7 +4,8 @@ import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
 import { globalId } from '../../graphql/id-input.ts';
-import { createLimitsService, type RequestCounter } from './limits.service.ts';
+import type { RequestCounter } from './active-limits.ts';
+import { createLimitsService } from './limits.service.ts';
 
 let kit: Kit;
 
@@ -437,7 +438,8 @@ describe('a limit of requests per minute', () => {
       reward: () => Promise.reject(new Error('the store is gone')),
     };
     await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
-    const limits = createLimitsService(foundation.db, services.audit, services.usage, foundation.log, () => broken);
+    const { audit, usage } = services;
+    const limits = createLimitsService({ ...foundation, audit, usage, newCounter: () => broken });
     await limits.load();
     const refusal = await outcome(limits.admitRequest(await admin()));
     expect([refusal?.code, refusal?.details.retryAfter]).toEqual(['RATE_LIMITED', 1]);
@@ -449,7 +451,8 @@ describe('a limit of requests per minute', () => {
     const { services, foundation } = kit.booted;
     const { id, secret } = await kit.createKey('BASIC');
     await create({ subject: { tokenId: id }, requestsPerMinute: 1 });
-    const limits = createLimitsService(foundation.db, services.audit, services.usage, foundation.log);
+    const { audit, usage } = services;
+    const limits = createLimitsService({ ...foundation, audit, usage });
     const principal = await principalOf(secret);
     expect(await outcome(limits.admitRequest(principal))).toBeNull();
     await limits.load();

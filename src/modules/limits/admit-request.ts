@@ -1,0 +1,35 @@
+import { RateLimiterRes } from 'rate-limiter-flexible';
+import type { Principal } from '../../authz/principal.ts';
+import type { RequestCounter } from './active-limits.ts';
+import type { LimitDeps } from './limit-deps.ts';
+import { limitReached } from './limit-reached.ts';
+import { counted } from './limit-scopes.ts';
+
+export const requestAdmission = ({ active, log }: Pick<LimitDeps, 'active' | 'log'>) => ({
+  /**
+   * Counts a request against every applicable request limit, the narrowest first. Throws RATE_LIMITED when one is
+   * reached, and then does not count the request against the others. A failing counter rejects the request too.
+   */
+  async admitRequest(principal: Principal): Promise<void> {
+    if (!active.countsRequests()) return;
+    const charged: { requests: RequestCounter; key: string | number }[] = [];
+    for (const { scope, requests } of active.applying(principal)) {
+      if (!requests) continue;
+      const { key, name } = counted(scope, principal);
+      try {
+        await requests.consume(key);
+      } catch (refusal) {
+        await Promise.allSettled(charged.map((one) => one.requests.reward(one.key)));
+        if (refusal instanceof RateLimiterRes)
+          throw limitReached(
+            scope,
+            `Too many requests (limit of ${name}: ${requests.points} per minute).`,
+            new Date(Date.now() + refusal.msBeforeNext),
+          );
+        log.error({ error: refusal, scope }, 'a limit could not be checked');
+        throw limitReached(scope, `The limit of ${name} cannot be checked right now. Try again later.`, new Date());
+      }
+      charged.push({ requests, key });
+    }
+  },
+});
