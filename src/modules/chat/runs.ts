@@ -18,14 +18,14 @@ export class ActiveRun {
   private readonly startedAt = performance.now();
   private over = false;
   private size = 0;
+  /** The project of its session, or null. Moving the session changes it. */
+  projectId: number | null = null;
 
   constructor(
     readonly id: string,
     readonly sessionId: string,
     readonly userId: string,
     readonly messageId: number,
-    /** The project of its session, or null. */
-    public projectId: number | null = null,
   ) {}
 
   /** Aborts when the run is stopped. */

@@ -139,19 +139,8 @@ interface TurnDeps {
 const lineOf = ({ sessionId, chat }: Message): string =>
   sessionId?.toLowerCase() ?? JSON.stringify([chat?.agent, chat?.threadSlug, chat?.clientSessionId]);
 
-export function createTurnService({
-  db,
-  knowledge,
-  files,
-  runs,
-  limits,
-  usage,
-  settings,
-  log,
-  revocations,
-  models,
-  queue,
-}: TurnDeps) {
+export function createTurnService(deps: TurnDeps) {
+  const { db, knowledge, files, runs, limits, usage, settings, log, revocations, models, queue } = deps;
   type Prepared = Turn & {
     agent: Agent;
     mode: Agent['chatMode'];
@@ -305,7 +294,7 @@ export function createTurnService({
       const prompted = promptedBy(agent, { ...session, systemPrompt: input.systemPrompt ?? session.systemPrompt });
       checkLength({ agent: prompted, projectInstructions, question: asked.text }, model, input);
       return {
-        run: new ActiveRun(runId, session.id, principal.userId, reserved.id, session.projectId),
+        run: new ActiveRun(runId, session.id, principal.userId, reserved.id),
         sessionId: session.id,
         createdSession: created,
         userMessageId: regenerates ? null : asked.id,
@@ -577,7 +566,8 @@ export function createTurnService({
         ? prepareWithFiles(principal, input, input.attachments)
         : prepare(principal, input, randomUUID()),
     );
-    const { run, sessionId, userMessageId, assistantMessageId } = turn;
+    const { run, sessionId, projectId, userMessageId, assistantMessageId } = turn;
+    run.projectId = projectId;
     if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
     run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
     runs.start(run, () => work(principal, turn, input));
