@@ -8,6 +8,7 @@ import { type Background, createBackground } from './store/background.ts';
 import { checkDataDir } from './store/data-dir.ts';
 import { type DatabaseOptions, openDatabase } from './store/database.ts';
 import { createRevocations } from './store/revocations.ts';
+import { inMemoryState } from './store/shared/shared-state.ts';
 import { useVectorExtension } from './store/vectors.ts';
 
 export interface BootOptions {
@@ -48,9 +49,6 @@ export interface Booted {
   close(): Promise<void>;
 }
 
-/** Maximum time until the content of a deleted file is erased. Milliseconds. */
-const sweepEvery = 60_000;
-
 /** Opens the database, applies migrations and builds the server. */
 export async function boot({
   settings,
@@ -71,6 +69,7 @@ export async function boot({
     log,
     background,
     revocations: createRevocations(),
+    shared: inMemoryState(),
     publicUrl: () => publicUrl,
   };
   const services = createServices(foundation);
@@ -94,21 +93,11 @@ export async function boot({
   if (services.embedder) await useVectorExtension(db, log);
   await ingestGuide(db, services.knowledge, publicUrl);
   services.embedder?.soon();
-  const { auditRetentionDays, chatRetentionDays } = settings;
-  const forget = () =>
-    background.run('retention', async () => {
-      if (auditRetentionDays) await services.audit.forget(auditRetentionDays);
-      if (chatRetentionDays) await services.chat.forget(chatRetentionDays);
-      await services.idempotency.forget();
-    });
-  forget();
-  const daily = setInterval(forget, 24 * 3600 * 1000).unref();
   await services.files.resume();
-  services.files.sweep();
-  const sweeping = setInterval(services.files.sweep, sweepEvery).unref();
+  services.scheduler.start(services.jobs);
   const drain = async (patienceMs: number) => {
     state = 'draining';
-    clearInterval(sweeping);
+    services.scheduler.stop();
     // Files whose text is being extracted are read again at the next start.
     await services.files.close();
     await services.runs.drain(patienceMs);
@@ -126,7 +115,6 @@ export async function boot({
     firstAdminKey: firstAdminKey === settings.bootstrapAdminKey ? null : firstAdminKey,
     drain,
     async close() {
-      clearInterval(daily);
       await drain(settings.shutdownMs);
       await db.close();
     },

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { JobReport } from './scheduler.ts';
 
 let processRegistry: Registry | undefined;
 
@@ -27,8 +28,47 @@ export interface Metrics {
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** Creates the metrics of a server. `waitingMessages` returns the number of messages that wait for their chat session. */
-export function createMetrics(waitingMessages: () => number): Metrics {
+interface MetricsSources {
+  /** Returns the number of messages that wait for their chat session. */
+  waitingMessages: () => number;
+  jobs: () => readonly JobReport[];
+}
+
+/** The metrics of the last run of each job. */
+function observeJobs(registry: Registry, jobs: MetricsSources['jobs']): void {
+  const gauge = (name: string, help: string, value: (report: JobReport) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['job'],
+      registers: [registry],
+      collect() {
+        for (const report of jobs()) {
+          const now = value(report);
+          if (now !== null) this.set({ job: report.name }, now);
+        }
+      },
+    });
+  const unix = (date: Date | null) => date && date.getTime() / 1000;
+  gauge('job_last_run_timestamp_seconds', 'End of the last run of a job.', ({ finishedAt }) => unix(finishedAt));
+  gauge('job_last_success_timestamp_seconds', 'End of the last run of a job that did not fail.', ({ succeededAt }) =>
+    unix(succeededAt),
+  );
+  gauge('job_last_run_duration_seconds', 'Duration of the last run of a job.', ({ seconds }) => seconds);
+  new Counter({
+    name: 'job_failures_total',
+    help: 'Runs of a job that failed.',
+    labelNames: ['job'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, failures } of jobs()) this.inc({ job: name }, failures);
+    },
+  });
+}
+
+/** Creates the metrics of a server. */
+export function createMetrics({ waitingMessages, jobs }: MetricsSources): Metrics {
   const registry = new Registry();
   const requests = new Counter({
     name: 'http_requests_total',
@@ -61,6 +101,7 @@ export function createMetrics(waitingMessages: () => number): Metrics {
       this.set(waitingMessages());
     },
   });
+  observeJobs(registry, jobs);
   const all = Registry.merge([processMetrics(), registry]);
   return {
     request(method, route, status) {

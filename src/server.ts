@@ -55,7 +55,10 @@ export function createServer({
   notReady = async () => null,
 }: ServerOptions): LatchkeyServer {
   const app: App = new Hono<Env>({ getPath: (request) => canonicalPath(getPathNoStrict(request)) });
-  const metrics = createMetrics(() => services.turnQueue.waiting);
+  const metrics = createMetrics({
+    waitingMessages: () => services.turnQueue.waiting,
+    jobs: services.scheduler.reports,
+  });
   const yoga = createGraphQLServer(settings, metrics);
   const hostRefusal = createHostCheck(settings.publicUrl, settings.allowedHosts);
   const { clientBehind, clientOf, fromOwnPage, identify, admit, authenticate } = createAuthentication(

@@ -15,6 +15,7 @@ import { createChatExportService } from './modules/chat/export.service.ts';
 import { createFeedbackService } from './modules/chat/feedback.service.ts';
 import { byAnyName } from './modules/chat/overrides.ts';
 import { createRunReaders } from './modules/chat/readers.ts';
+import { createChatRetentionService } from './modules/chat/retention.service.ts';
 import { createRuns } from './modules/chat/runs.ts';
 import { createSeedService } from './modules/chat/seed.service.ts';
 import { createTurnService } from './modules/chat/turn.ts';
@@ -41,17 +42,19 @@ import { createTokensService } from './modules/tokens/tokens.service.ts';
 import { createUserCredentialsService } from './modules/tokens/user-credentials.service.ts';
 import { createAccountsService } from './modules/users/accounts.service.ts';
 import { createInviteCodesService } from './modules/users/invite-codes.service.ts';
-import { createLoginThrottle } from './modules/users/login-throttle.ts';
+import { attemptCounters, createLoginThrottle } from './modules/users/login-throttle.ts';
 import { createSessionsService } from './modules/users/sessions.service.ts';
 import { createSingleUserService } from './modules/users/single-user.service.ts';
 import { createUsersService } from './modules/users/users.service.ts';
 import { createVisitorsService } from './modules/widgets/visitors.service.ts';
 import { createEmbedsService } from './modules/widgets/widgets.service.ts';
+import { createScheduler } from './scheduler.ts';
 import type { Settings } from './settings.ts';
 import type { Background } from './store/background.ts';
 import { folderBlobs } from './store/blobs.ts';
 import type { Database } from './store/database.ts';
 import type { Revocations } from './store/revocations.ts';
+import type { SharedState } from './store/shared/shared-state.ts';
 
 /** The dependencies of the services. */
 export interface Foundation {
@@ -60,12 +63,13 @@ export interface Foundation {
   log: Log;
   background: Background;
   revocations: Revocations;
+  shared: SharedState;
   /** Returns the URL of this server without a trailing slash; final once the port is open. */
   publicUrl: () => string;
 }
 
 /** Creates the services, one per domain. They take principals and depend on neither GraphQL nor HTTP. */
-export function createServices({ settings, db, log, background, revocations, publicUrl }: Foundation) {
+export function createServices({ settings, db, log, background, revocations, shared, publicUrl }: Foundation) {
   const audit = createAuditService(db, background, log);
   const users = createUsersService();
   const embeddings = embeddingModel(settings.embeddings);
@@ -87,8 +91,8 @@ export function createServices({ settings, db, log, background, revocations, pub
   const usage = createUsageService(db);
   const limits = createLimitsService({ db, audit, usage, log });
   const models = byAnyName(chatModels(settings.model));
-  const chat = createChatService({ db, knowledge, runs, models, log });
-  const attempts = createLoginThrottle();
+  const chat = createChatService({ db, knowledge, runs, models });
+  const attempts = createLoginThrottle(attemptCounters(shared.counters));
   const sessions = createSessionsService({ db, audit, users, revocations, attempts, settings });
   const credentials = createAuthenticator(db, audit, background);
   const readers = createRunReaders(db, knowledge, runs, revocations);
@@ -106,9 +110,14 @@ export function createServices({ settings, db, log, background, revocations, pub
     models,
     queue,
   });
+  const chatRetention = createChatRetentionService(db, log, settings);
+  const idempotency = createIdempotencyService(db, shared.locks);
   return {
     audit,
     background,
+    scheduler: createScheduler({ claims: shared.jobs, background, log }),
+    /** The jobs of all services. */
+    jobs: [...audit.jobs(settings), ...chatRetention.jobs, ...idempotency.jobs, ...files.jobs],
     turnQueue: queue,
     revocations,
     users,
@@ -119,7 +128,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     sessions,
     singleUser: createSingleUserService({ db, audit, users, sessions, revocations, attempts, settings }),
     credentials,
-    idempotency: createIdempotencyService(db),
+    idempotency,
     tokens: createTokensService({ db, audit, users, revocations }),
     userCredentials: createUserCredentialsService({ db, audit, revocations }),
     projects: createProjectsService(db, audit, users, revocations),
@@ -138,6 +147,7 @@ export function createServices({ settings, db, log, background, revocations, pub
     usage,
     limits,
     chat,
+    chatRetention,
     chatExports: createChatExportService(db, chat.references),
     context: createContextService(db, models),
     seeds: createSeedService({ db, models, webUrl: () => settings.webUrl ?? publicUrl() }),

@@ -306,6 +306,15 @@ describe('the metrics', () => {
     }
   });
 
+  it('report the last run of each job', async () => {
+    await kit.booted.background.settled();
+    const { text } = await metrics(kit.keys.ADMIN);
+    for (const job of ['blob-sweep', 'idempotency-retention']) {
+      expect(text).toMatch(new RegExp(`^job_last_success_timestamp_seconds\\{job="${job}"\\} 1\\d{9}`, 'm'));
+      expect(text).toMatch(new RegExp(`^job_failures_total\\{job="${job}"\\} 0$`, 'm'));
+    }
+  });
+
   it('count requests by route pattern and contain no values that callers sent', async () => {
     const id = '11111111-2222-4333-8444-555555555555';
     await kit.rest('GET', `/api/chat/get-chat-session/${id}`);

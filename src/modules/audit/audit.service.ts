@@ -5,6 +5,8 @@ import { parse } from '../../errors.ts';
 import type { AuditEvent, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cut, ListOrders, type ListRequest } from '../../paging.ts';
+import { type Job, retentionJobs } from '../../scheduler.ts';
+import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
@@ -178,6 +180,10 @@ export function createAuditService(db: Database, background: Background, log: Lo
         }
       })();
     },
+
+    /** Returns the job that deletes events past their retention period. */
+    jobs: ({ auditRetentionDays }: Pick<Settings, 'auditRetentionDays'>): readonly Job[] =>
+      retentionJobs('audit-retention', auditRetentionDays, service.forget),
 
     /** Deletes events older than this number of days, the only deletion that the database allows. */
     async forget(days: number): Promise<number> {

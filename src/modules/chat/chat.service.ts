@@ -4,7 +4,6 @@ import { can, demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, denied, notFound, parse } from '../../errors.ts';
 import type { ChatSession, Prisma } from '../../generated/prisma/client.ts';
-import type { Log } from '../../log.ts';
 import { cut, ListOrders, type ListRequest, type PageOf, type SortKey } from '../../paging.ts';
 import type { Database, Statement } from '../../store/database.ts';
 import { searchForm } from '../../text/normalize.ts';
@@ -95,19 +94,15 @@ const hidden = () => ({ deletedAt: new Date(), slug: null, clientKey: null });
 /** Maximum number of sessions that a search finds: the most recently used ones. */
 const maxFound = 10_000;
 
-/** Number of sessions that one statement erases. */
-const forgetBatch = 200;
-
 /** The dependencies of the chat service. */
 interface ChatServiceDeps {
   db: Database;
   knowledge: KnowledgeService;
   runs: Runs;
   models: ChatModels;
-  log: Log;
 }
 
-export function createChatService({ db, knowledge, runs, models, log }: ChatServiceDeps) {
+export function createChatService({ db, knowledge, runs, models }: ChatServiceDeps) {
   async function own(transaction: Prisma.TransactionClient, principal: Principal, id: string): Promise<ChatSession> {
     const where = { AND: [visible.ownChatSessions(principal), { id }] };
     const session = await transaction.chatSession.findFirst({ where });
@@ -323,22 +318,6 @@ export function createChatService({ db, knowledge, runs, models, log }: ChatServ
       });
       for (const { id } of deleted) runs.ofSession(id)?.stop();
       return deleted.map(({ id }) => id);
-    },
-
-    /**
-     * Erases the sessions that were not used for this number of days, including soft-deleted ones, with their messages.
-     * Returns their number. Keeps sessions with a running turn, or in which a turn starts meanwhile.
-     */
-    async forget(days: number): Promise<number> {
-      let erased = 0;
-      for (let batch = forgetBatch; batch === forgetBatch; erased += batch)
-        batch = await db.prisma.$executeRaw`DELETE FROM "ChatSession" WHERE "id" IN (
-          SELECT s."id" FROM "ChatSession" s
-          WHERE s."updatedAt" < now() - make_interval(days => ${days}::int)
-            AND NOT EXISTS (SELECT FROM "Run" r WHERE r."sessionId" = s."id" AND r."status" = 'RUNNING')
-          LIMIT ${forgetBatch}::int FOR UPDATE SKIP LOCKED)`;
-      if (erased > 0) log.info({ erased, days }, 'chat sessions past their retention were erased');
-      return erased;
     },
 
     /** Returns the sources of messages. See {@link messageReferences}. */

@@ -25,7 +25,7 @@ afterEach(() => {
 
 const day = 24 * 3600 * 1000;
 const daysAgo = (days: number) => new Date(Date.now() - days * day);
-const forget = (days: number) => kit.booted.services.chat.forget(days);
+const forget = (days: number) => kit.booted.services.chatRetention.forget(days);
 
 async function session(updatedAt: Date, more: { deletedAt?: Date } = {}): Promise<string> {
   const { id } = await kit.prisma.chatSession.create({

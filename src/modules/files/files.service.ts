@@ -8,6 +8,7 @@ import type { File as FileRow, Prisma } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cut, ListOrder, ListOrders, type Page } from '../../paging.ts';
 import { unlessAborted } from '../../promises.ts';
+import type { Job } from '../../scheduler.ts';
 import type { Settings } from '../../settings.ts';
 import type { Background } from '../../store/background.ts';
 import type { Blobs } from '../../store/blobs.ts';
@@ -88,6 +89,12 @@ interface FilesServiceDeps {
   settings: Settings;
   log: Log;
 }
+
+/** The name of the background work that erases blobs. */
+const sweepName = 'blob-sweep';
+
+/** Maximum time until the content of a deleted file is erased. Milliseconds. */
+const sweepEveryMs = 60_000;
 
 export function createFilesService({
   db,
@@ -262,16 +269,18 @@ export function createFilesService({
   ) => audit.record(transaction, { ...by(principal), action, target: { type: 'File', id }, detail: { projectId } });
 
   /** Erases the blobs of deleted files, including those that a cascade deleted. */
-  const sweep = (): void =>
-    background.run('blob sweep', async () => {
-      const due = await db.prisma.orphanedBlob.findMany({ where: { dueAt: { lte: new Date() } }, take: 1000 });
-      for (const { id } of due)
-        await db.prisma.$transaction(async (transaction) => {
-          // Checked again under a lock: a slow upload may be about to claim its blob.
-          const { count } = await transaction.orphanedBlob.deleteMany({ where: { id, dueAt: { lte: new Date() } } });
-          if (count > 0) await blobs.erase(id);
-        });
-    });
+  async function eraseDue(): Promise<void> {
+    const due = await db.prisma.orphanedBlob.findMany({ where: { dueAt: { lte: new Date() } }, take: 1000 });
+    for (const { id } of due)
+      await db.prisma.$transaction(async (transaction) => {
+        // Checked again under a lock: a slow upload may be about to claim its blob.
+        const { count } = await transaction.orphanedBlob.deleteMany({ where: { id, dueAt: { lte: new Date() } } });
+        if (count > 0) await blobs.erase(id);
+      });
+  }
+
+  /** Erases them in the background. */
+  const sweep = (): void => background.run(sweepName, eraseDue);
 
   const chosen = (principal: Principal, filter: FileFilter): Prisma.FileWhereInput => {
     const { projectId, ids, sessionId, search } = parse(Filter, filter, ['filter']);
@@ -475,6 +484,8 @@ export function createFilesService({
     },
 
     sweep,
+
+    jobs: [{ name: sweepName, everyMs: sweepEveryMs, run: eraseDue }] satisfies Job[],
 
     close: (): Promise<void> => extractor.close(),
   };

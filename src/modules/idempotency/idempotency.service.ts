@@ -2,7 +2,9 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, ran
 import { z } from 'zod';
 import { hashSecret } from '../../authz/secret.ts';
 import { conflict, isDatabaseUnavailable, parse } from '../../errors.ts';
+import type { Job } from '../../scheduler.ts';
 import type { Database } from '../../store/database.ts';
+import type { Locks } from '../../store/shared/locks.ts';
 
 /** A stored response. */
 export interface Reply {
@@ -59,10 +61,19 @@ function sealing(secret: string, key: string) {
 /** Records that are deleted at once. */
 const forgetBatch = 1000;
 
-export function createIdempotencyService(db: Database) {
+export function createIdempotencyService(db: Database, locks: Locks) {
   const expired = () => new Date(Date.now() - keepMs);
-  /** The hashes of keys whose requests this process is running. */
-  const running = new Set<string>();
+
+  /** Deletes expired responses. */
+  async function forget(): Promise<void> {
+    const before = expired();
+    for (let batch = forgetBatch; batch === forgetBatch; )
+      batch = await db.prisma.$executeRaw`DELETE FROM "IdempotencyRecord" WHERE "hash" IN (
+        SELECT "hash" FROM "IdempotencyRecord" WHERE "createdAt" < ${before} LIMIT ${forgetBatch}::int)`;
+  }
+
+  const jobs: readonly Job[] = [{ name: 'idempotency-retention', everyMs: keepMs, run: forget }];
+
   return {
     /**
      * Claims a key for a request, within one credential: the same key of two callers is two keys. `request` contains
@@ -77,13 +88,14 @@ export function createIdempotencyService(db: Database) {
       for (const part of request) digest.update(`${part.length}:`).update(part);
       const requestHash = bytes(digest.digest());
       const { seal, open } = sealing(secret, key);
-      const id = Buffer.from(hash).toString('hex');
+      // Held while a request with this key is running.
+      const lock = await locks.tryTake(`idempotency ${Buffer.from(hash).toString('hex')}`);
       const claim: Claim = {
         first: true,
         async keep(reply) {
           const data = { status: reply.status, reply: seal(reply) };
           await db.prisma.idempotencyRecord.updateMany({ where: { hash }, data });
-          running.delete(id);
+          await lock?.release();
         },
         async release() {
           try {
@@ -92,15 +104,13 @@ export function createIdempotencyService(db: Database) {
             // The record of a request that is no longer running stays: the next request takes it over.
             if (!isDatabaseUnavailable(error)) throw error;
           } finally {
-            running.delete(id);
+            await lock?.release();
           }
         },
       };
-      const isFirst = !running.has(id);
-      if (isFirst) running.add(id);
       let claimed = false;
       try {
-        if (isFirst) {
+        if (lock) {
           await db.prisma.idempotencyRecord.deleteMany({ where: { hash, createdAt: { lt: expired() } } });
           const data = { hash, requestHash };
           const { count } = await db.prisma.idempotencyRecord.createMany({ data, skipDuplicates: true });
@@ -110,28 +120,23 @@ export function createIdempotencyService(db: Database) {
         const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
         if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
         if (record?.reply) return { first: false, reply: open(record.reply) };
-        if (!isFirst)
+        if (!lock)
           throw conflict('REQUEST_IN_PROGRESS', 'The first request with this Idempotency-Key is still running.');
         claimed = true;
         return claim;
       } finally {
-        if (isFirst && !claimed) running.delete(id);
+        if (!claimed) await lock?.release();
       }
     },
 
     /** Releases the keys of requests that a previous process did not complete. Called at startup. */
     async forgetInterrupted(): Promise<void> {
-      running.clear();
       await db.prisma.idempotencyRecord.deleteMany({ where: { status: null } });
     },
 
-    /** Deletes expired responses. */
-    async forget(): Promise<void> {
-      const before = expired();
-      for (let batch = forgetBatch; batch === forgetBatch; )
-        batch = await db.prisma.$executeRaw`DELETE FROM "IdempotencyRecord" WHERE "hash" IN (
-          SELECT "hash" FROM "IdempotencyRecord" WHERE "createdAt" < ${before} LIMIT ${forgetBatch}::int)`;
-    },
+    forget,
+
+    jobs,
   };
 }
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Kit, startKit, until } from '../../../test/kit.ts';
 import { makeGate } from '../../../test/model-server.ts';
-import { createIdempotencyService, KeyReusedError } from './idempotency.service.ts';
+import { inMemoryLocks } from '../../store/shared/locks.ts';
+import { createIdempotencyService, type IdempotencyService, KeyReusedError } from './idempotency.service.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -203,7 +204,10 @@ test('TOK 1 a stored response and its idempotency key cannot be read in the data
 
 test('a claim that was not released because of a database failure can be claimed by the next request', async () => {
   const { db } = kit.booted.foundation;
-  const [one, other] = [createIdempotencyService(db), createIdempotencyService(db)];
+  const [one, other] = [inMemoryLocks(), inMemoryLocks()].map((locks) => createIdempotencyService(db, locks)) as [
+    IdempotencyService,
+    IdempotencyService,
+  ];
   await one.claim('secret', 'unreleased', ['request']);
   await expect(other.claim('secret', 'unreleased', ['another request'])).rejects.toBeInstanceOf(KeyReusedError);
   const claim = await other.claim('secret', 'unreleased', ['request']);
@@ -217,6 +221,7 @@ test('a claim that a crash left behind can be claimed again after the next start
   const { idempotency } = kit.booted.services;
   await idempotency.claim('secret', 'crashed', ['request']);
   await expect(idempotency.claim('secret', 'crashed', ['request'])).rejects.toMatchObject({ code: 'CONFLICT' });
-  await idempotency.forgetInterrupted();
-  expect(await idempotency.claim('secret', 'crashed', ['request'])).toMatchObject({ first: true });
+  const restarted = createIdempotencyService(kit.booted.foundation.db, inMemoryLocks());
+  await restarted.forgetInterrupted();
+  expect(await restarted.claim('secret', 'crashed', ['request'])).toMatchObject({ first: true });
 });

@@ -9,6 +9,7 @@ import { checkDataDir } from '../../store/data-dir.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
 import { AlreadyRunningError } from '../../store/instance-lock.ts';
 import { createRevocations } from '../../store/revocations.ts';
+import { inMemoryState } from '../../store/shared/shared-state.ts';
 import type { ImportFoundation } from './importing.ts';
 import { ImportError, operatorOf } from './operator.ts';
 import type { Report } from './report.ts';
@@ -63,6 +64,7 @@ async function openServices(settings: Settings) {
     log,
     background,
     revocations: createRevocations(),
+    shared: inMemoryState(),
     publicUrl: () => settings.publicUrl,
   };
   const services = createServices(foundation);

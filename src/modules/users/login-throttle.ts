@@ -1,38 +1,32 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Client } from '../../authz/principal.ts';
 import { rateLimited } from '../../errors.ts';
+import { type Counter, type Counters, secondsUntilAllowed } from '../../store/shared/counters.ts';
 
-/** The interface of a limiter of rate-limiter-flexible. `consume` rejects with a RateLimiterRes above the limit. */
-export interface Limiter {
-  consume(key: string): Promise<unknown>;
-  reward(key: string): Promise<unknown>;
-  delete(key: string): Promise<unknown>;
+/** Counts the attempts by account and by address. */
+export interface AttemptCounters {
+  account: Pick<Counter, 'consume' | 'delete'>;
+  address: Pick<Counter, 'consume' | 'reward'>;
+  registration: Pick<Counter, 'consume' | 'reward'>;
 }
 
-export interface AttemptLimiters {
-  account: Limiter;
-  address: Limiter;
-  registration: Limiter;
-}
+/** 15 minutes. */
+const seconds = 15 * 60;
 
-/** 15 minutes, in seconds. */
-const duration = 15 * 60;
-
-const inMemory = (): AttemptLimiters => ({
-  account: new RateLimiterMemory({ points: 10, duration }),
-  address: new RateLimiterMemory({ points: 50, duration }),
-  registration: new RateLimiterMemory({ points: 50, duration }),
+/** Creates the counters of attempts, in which each attempt in the last 15 minutes counts. */
+export const attemptCounters = (counters: Counters): AttemptCounters => ({
+  account: counters.create('login-account', { points: 10, seconds }),
+  address: counters.create('login-address', { points: 50, seconds }),
+  registration: counters.create('registration-address', { points: 50, seconds }),
 });
 
-/** Rejects above the limit and whenever the limiter fails, so that passwords cannot be guessed while it is broken. */
+/** Rejects above the limit and whenever the counter fails, so that passwords cannot be guessed while it is broken. */
 async function limited(use: () => Promise<unknown>): Promise<void> {
   try {
     await use();
   } catch (error) {
-    const retryAfter = error instanceof RateLimiterRes ? Math.max(1, Math.ceil(error.msBeforeNext / 1000)) : duration;
-    throw rateLimited('LOGIN_ATTEMPTS', 'Too many attempts. Try again later.', retryAfter);
+    throw rateLimited('LOGIN_ATTEMPTS', 'Too many attempts. Try again later.', secondsUntilAllowed(error) ?? seconds);
   }
 }
 
@@ -57,7 +51,7 @@ export function addressKey({ address }: Client): string {
  * Creates the throttle for login attempts: within 15 minutes, 10 failed attempts per account, whether it exists or not,
  * and 50 per address. An attempt is counted before its password is checked, so that concurrent attempts count too.
  */
-export function createLoginThrottle({ account, address, registration }: AttemptLimiters = inMemory()) {
+export function createLoginThrottle({ account, address, registration }: AttemptCounters) {
   return {
     /** Counts an attempt, as failed until `succeeded` is called. Throws RATE_LIMITED with `retryAfter` in seconds. */
     async login(
@@ -91,7 +85,7 @@ export function createLoginThrottle({ account, address, registration }: AttemptL
       const where = addressKey(client);
       await limited(() => registration.consume(where));
       return {
-        // The account exists by now. If the limiter fails, one attempt too many is counted.
+        // The account exists by now. If the counter fails, one attempt too many is counted.
         succeeded: () =>
           registration.reward(where).then(
             () => undefined,

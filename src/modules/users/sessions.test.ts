@@ -4,7 +4,8 @@ import { type GraphQLAnswer, type Kit, startKit } from '../../../test/kit.ts';
 import { AppError } from '../../errors.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import { readSettings } from '../../settings.ts';
-import { createLoginThrottle, type Limiter } from './login-throttle.ts';
+import type { Counter } from '../../store/shared/counters.ts';
+import { createLoginThrottle } from './login-throttle.ts';
 import { hashPassword, verifyPassword } from './password.ts';
 
 let kit: Kit;
@@ -563,7 +564,7 @@ describe('registration attempts of an address', () => {
 
 describe('login and registration attempts', () => {
   const client = { address: '192.0.2.1', userAgent: null };
-  const memory = (points: number): Limiter => new RateLimiterMemory({ points, duration: 900 });
+  const memory = (points: number): Counter => new RateLimiterMemory({ points, duration: 900 });
   const caught = async (work: Promise<unknown>): Promise<AppError> => {
     const error = await work.then(
       () => null,
@@ -650,7 +651,8 @@ describe('login and registration attempts', () => {
   });
 
   test('a created account is not rejected when the limiter’s store fails afterwards', async () => {
-    const registration: Limiter = {
+    const registration: Counter = {
+      points: 1,
       consume: async () => undefined,
       reward: () => Promise.reject(new Error('the store is gone')),
       delete: async () => undefined,
@@ -667,7 +669,7 @@ describe('login and registration attempts', () => {
 
   test('a failing store of the limiter rejects every attempt', async () => {
     const fail = () => Promise.reject(new Error('the store is gone'));
-    const broken: Limiter = { consume: fail, reward: fail, delete: fail };
+    const broken: Counter = { points: 1, consume: fail, reward: fail, delete: fail };
     const working = memory(10);
     for (const limiters of [
       { account: broken, address: working, registration: broken },

@@ -4,7 +4,7 @@ import { nothingStored } from '../../../test/expect-unchanged.ts';
 import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import { readSettings } from '../../settings.ts';
 import { ownerId } from './builtin-owner.ts';
-import { type AttemptLimiters, createLoginThrottle } from './login-throttle.ts';
+import { type AttemptCounters, createLoginThrottle } from './login-throttle.ts';
 import { createSingleUserService } from './single-user.service.ts';
 
 const password = 'the password of the server';
@@ -33,7 +33,7 @@ const ownersToken = async (kit: Kit): Promise<string> =>
   (await requestToken(kit, { password })).data.requestToken.token;
 
 /** Creates the service on a kit's database with its own limiters. */
-function serviceWith(kit: Kit, limiters: Partial<AttemptLimiters>) {
+function serviceWith(kit: Kit, limiters: Partial<AttemptCounters>) {
   const { services, foundation } = kit.booted;
   const limiter = () => new RateLimiterMemory({ points: 1000, duration: 900 });
   const attempts = createLoginThrottle({
@@ -133,7 +133,7 @@ describe('the built-in owner', () => {
     const broken = async () => {
       throw new Error('the store is gone');
     };
-    const service = serviceWith(kit, { account: { consume: broken, reward: broken, delete: broken } });
+    const service = serviceWith(kit, { account: { consume: broken, delete: broken } });
     await nothingStored(kit, async () => {
       await expect(service.requestToken(stranger, { password })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
     });
