@@ -30,7 +30,7 @@ import type { ParameterTable } from '../src/rest/parameters.ts';
 import { type OpenApi, requestParameters, withoutEffect } from './request-parameters.ts';
 
 /** Returns all GraphQL operations with their requirements. */
-export function operations(): { operation: string; requirements: readonly Requirement[] }[] {
+function operations(): { operation: string; requirements: readonly Requirement[] }[] {
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   return roots
     .filter((type): type is GraphQLObjectType => type != null)

@@ -10,7 +10,7 @@ export interface PageArgs {
   offset?: number | null | undefined;
 }
 
-export type Direction = 'asc' | 'desc';
+type Direction = 'asc' | 'desc';
 
 export interface SortKey {
   field: string;

@@ -80,7 +80,7 @@ function expectationOf(issues: readonly z.core.$ZodIssue[]): string | null {
 }
 
 /** Returns the message of an issue without a message of its own. It follows the name of the field. */
-export function plainMessage(issue: Issue): string {
+function plainMessage(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
       if (issue.input === undefined) return 'is required';

@@ -74,7 +74,7 @@ export const restOperations: Record<string, (target: Target) => [method: string,
   delete: ({ file }) => ['DELETE', `/user/projects/file/${file}`],
 };
 
-export async function byGraph(kit: Kit, name: string, target: Target, key: string): Promise<Outcome> {
+async function byGraph(kit: Kit, name: string, target: Target, key: string): Promise<Outcome> {
   const [query, variables] = graphOperations[name]?.(target) ?? [];
   const { data, errors } = await kit.gql(query as string, variables, key);
   if (errors[0]) return errors[0].extensions.code;

@@ -5,7 +5,7 @@ import { withoutPassages } from '../src/ai/passages.ts';
 import { estimateTokens } from '../src/ai/tokens.ts';
 
 /** Tokens in OpenAI's format. */
-export interface ModelUsage {
+interface ModelUsage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
@@ -43,7 +43,7 @@ export interface ToolCallsReply {
 }
 
 /** An HTTP error. */
-export interface ErrorReply {
+interface ErrorReply {
   status: number;
   body?: unknown;
   /** `retry-after-ms` makes a client retry immediately. */
@@ -51,7 +51,7 @@ export interface ErrorReply {
 }
 
 /** Accepts the request and sends no bytes, not even headers. */
-export interface HangReply {
+interface HangReply {
   hang: true;
 }
 
@@ -63,7 +63,7 @@ interface RequestMessage {
   [field: string]: unknown;
 }
 
-export interface ModelRequest {
+interface ModelRequest {
   /** Without the base URL: `/chat/completions`. */
   path: string;
   headers: IncomingHttpHeaders;

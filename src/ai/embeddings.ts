@@ -5,7 +5,7 @@ import { failureMessage, providerFailure, upstreamError } from './provider-failu
 import { openAICompatibleAt } from './providers.ts';
 import { estimateTokens } from './tokens.ts';
 
-export interface Embeddings {
+interface Embeddings {
   /** One vector per text, as the model returned it. */
   vectors: number[][];
   /** Token usage, estimated when the provider does not report it. */

@@ -5,7 +5,7 @@ import { failureMessage, providerFailure, upstreamError } from './provider-failu
 import { openAICompatibleAt } from './providers.ts';
 
 /** A request for an image. */
-export interface Drawing {
+interface Drawing {
   prompt: string;
   /** `1024x1024`; null: the model's default. */
   size: string | null;

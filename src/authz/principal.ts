@@ -11,7 +11,7 @@ export interface Client {
 }
 
 /** The token that authenticated a request. */
-export interface Credential {
+interface Credential {
   tokenId: number;
   kind: CredentialKind;
   name: string | null;

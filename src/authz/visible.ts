@@ -198,5 +198,5 @@ export const visible = {
 /**
  * Returns the roles whose permissions the principal has in full. The principal may administer users with these roles.
  */
-export const administrableRoles = (principal: Principal) =>
+const administrableRoles = (principal: Principal) =>
   roles.filter((role) => [...rolePermissions(role)].every((held) => can(principal, held)));

@@ -23,7 +23,7 @@ export interface BodyKinds {
 }
 
 /** Returns the bytes of a request's body. Throws BAD_USER_INPUT when it is incomplete. */
-export const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
+const bytesOf = (c: HonoContext): Promise<ArrayBuffer> =>
   c.req.arrayBuffer().catch(() => {
     throw badInput(['body'], 'broke off');
   });

@@ -4,7 +4,7 @@ import type { Principal } from '../authz/principal.ts';
 import type { Services } from '../services.ts';
 
 /** The content of a download and its file name. */
-export interface DownloadedFile {
+interface DownloadedFile {
   fileName: string;
   mediaType: string;
   text: AsyncGenerator<string, void, undefined>;

@@ -13,7 +13,7 @@ import type { Dialect, Failure } from './dialect.ts';
 import { inTermsOfRequest, type Mapping } from './field-names.ts';
 import type { Present } from './graphql.ts';
 
-export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** The parts of a request after validation. */
 export interface EndpointInput<Params, Query, Body> {

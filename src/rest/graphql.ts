@@ -32,5 +32,4 @@ export function granted<Data extends object, Field extends keyof Data>(
   return data as Omit<Data, Field> & { [Name in Field]: NonNullable<Data[Name]> };
 }
 
-export type { FragmentOf, ResultOf } from 'gql.tada';
-export { readFragment } from 'gql.tada';
+export type { ResultOf } from 'gql.tada';

@@ -42,7 +42,7 @@ const writeTimeoutMs = 10_000;
 /**
  * Interval between two heartbeats of a folder's lock, and the silence after which the lock is void, in milliseconds.
  */
-export interface Heartbeat {
+interface Heartbeat {
   every: number;
   silence: number;
 }

@@ -13,7 +13,7 @@ export interface SqlSession {
 const folder = join(projectRoot, 'prisma', 'migrations');
 
 /** Returns the migrations of this version, in order. */
-export const migrationNames = () =>
+const migrationNames = () =>
   readdirSync(folder)
     .filter((name) => /^\d{14}_/.test(name))
     .sort();

@@ -36,7 +36,7 @@ interface DriverError {
 }
 
 /** Returns whether an error of a driver, or of Prisma's adapter, means that the database could not be reached. */
-export function isUnavailable(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, message, cause } = error as DriverError;
   const state = cause?.originalCode ?? (typeof code === 'string' ? code : '');

@@ -10,7 +10,7 @@ import { z } from 'zod';
 
 const { int, nullable } = z;
 export const text = z.string();
-export const flag = z.boolean();
+const flag = z.boolean();
 const number = z.number();
 export const uuid = z.uuid();
 const time = z.iso.datetime({ offset: true });
@@ -295,7 +295,7 @@ export const FullPersona = Persona.extend({
 
 // Chat
 
-export const SearchDoc = z.object({
+const SearchDoc = z.object({
   document_id: text.min(1),
   chunk_ind: int(),
   semantic_identifier: text.min(1),
@@ -323,7 +323,7 @@ const settings = {
   current_temperature_override: nullable(number),
   current_reasoning_effort_override: nullable(text),
 };
-export const SessionDetails = z.object({
+const SessionDetails = z.object({
   id: uuid,
   name: nullable(text),
   persona_id: nullable(int()),
@@ -371,7 +371,7 @@ const packets = {
   stop: { stop_reason: nullable(text) },
 };
 /** One packet of a stream. A type that is not listed here fails the test, because clients do not recognize it. */
-export const Packet = z.object({
+const Packet = z.object({
   placement: z.object({
     turn_index: int(),
     tab_index: int(),

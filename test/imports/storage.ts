@@ -54,7 +54,7 @@ type Value = string | number | null;
 export type Rows = Record<string, Record<string, Value>[]>;
 
 /** Returns an AnythingLLM database with these rows. */
-export async function sqlite(rows: Rows): Promise<Uint8Array> {
+async function sqlite(rows: Rows): Promise<Uint8Array> {
   const { Database } = await initSqlJs();
   const db = new Database();
   db.run(schema);

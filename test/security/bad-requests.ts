@@ -12,7 +12,7 @@ import { insides } from './leak-check.ts';
 import { type ServerPair, startServerPair } from './server-pair.ts';
 
 /** Requests that a server rejects, and the error format of each dialect. */
-export let servers: ServerPair;
+let servers: ServerPair;
 /** The server without people. */
 export let kit: Kit;
 export let peopled: Kit;
@@ -141,7 +141,7 @@ export const onyxInvalid = (message: unknown): Told => ({
 const oauthInvalid = (error_description: unknown) => ({ error: 'invalid_request', error_description });
 const oauthWrong = (description: unknown): Told => ({ status: 400, body: oauthInvalid(description) });
 
-export const words = new Map<Dialect, Words>([
+const words = new Map<Dialect, Words>([
   [
     onyx,
     {

@@ -35,7 +35,7 @@ const texts = new Set(['String', 'JSONObject']);
  * field that returns an object, a list or a text checks the budget of its operation before it resolves, and adds its
  * result to the count.
  */
-export class BudgetPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+class BudgetPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     const { ownTimeLimit } = config.pothosOptions as { ownTimeLimit?: true };
     return ownTimeLimit ? { ...config, extensions: { ...config.extensions, ownTimeLimit } } : config;

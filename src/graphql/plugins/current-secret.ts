@@ -39,7 +39,7 @@ export const changesCredentials = ({ extensions }: { extensions: object }): bool
  * some time after its regeneration, so that clients can switch to the new one. A stolen secret must not be usable to
  * obtain access beyond that time.
  */
-export class CurrentSecretPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+class CurrentSecretPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     if (config.parentType !== 'Mutation') return config;
     const { authScopes, changesCredentials } = config.pothosOptions as {

@@ -64,7 +64,7 @@ function exceededBy(measures: Measures, limits: QueryLimits): GraphQLError | nul
   return null;
 }
 
-export interface Cost {
+interface Cost {
   requested: number;
   limit: number;
 }

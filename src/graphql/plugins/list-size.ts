@@ -43,7 +43,7 @@ declare global {
 }
 
 /** Adds the declared list sizes to the schema, where `costOf` reads them. */
-export class ListSizePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+class ListSizePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     const { listSize, sizedFields } = config.pothosOptions as Sizes;
     if (listSize === undefined && sizedFields === undefined) return config;

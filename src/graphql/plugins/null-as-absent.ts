@@ -44,7 +44,7 @@ function read(value: unknown, type: GraphQLInputType): unknown {
  * option that their caller did not set, so null must never lift a restriction or drop content. An update clears a field
  * through its `clear` list, and lifts a restriction through a dedicated field such as `neverExpires`.
  */
-export class NullAsAbsentPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+class NullAsAbsentPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     if (config.parentType !== 'Mutation' && config.parentType !== 'Subscription') return config;
     return {

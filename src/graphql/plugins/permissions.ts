@@ -85,7 +85,7 @@ const sentence = (requirements: readonly Requirement[], exception?: string): str
  * extensions. Query and Mutation fields that can be denied or fail are nullable, so that one failing field does not
  * discard the results of the others.
  */
-export class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+class PermissionsPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(config: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     const options = config.pothosOptions as { authScopes?: unknown; public?: true; neverFails?: true };
     const root = rootTypes.includes(config.parentType);

@@ -12,5 +12,3 @@ export function createActionsService(db: Database) {
     count: () => db.prisma.action.count(),
   };
 }
-
-export type ActionsService = ReturnType<typeof createActionsService>;

@@ -55,9 +55,7 @@ export const CreateAgent = z.object({
   name: fields.name,
   usualPrompt: fields.systemPrompt.nullish(),
 });
-export const Shares = z
-  .array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).nullish() }))
-  .max(1000);
+const Shares = z.array(z.object({ userId: z.uuid(), permission: z.enum(['VIEWER', 'EDITOR']).nullish() })).max(1000);
 export const ShareAgent = z.object({
   shares: Shares.nullish(),
   isPublic: z.boolean().nullish(),

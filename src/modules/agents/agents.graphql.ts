@@ -79,7 +79,7 @@ const StarterMessage = builder.prismaObject('StarterMessage', {
   }),
 });
 
-export const AgentShare = builder.prismaObject('AgentShare', {
+const AgentShare = builder.prismaObject('AgentShare', {
   description:
     'A person with whom an agent is shared. It has no ID and is not a `Node`: its agent and its person identify it, and mutations replace or extend the whole list.',
   fields: (t) => ({

@@ -17,5 +17,3 @@ export const createAgentsService = (deps: AgentDeps) => ({
   ...agentLists(deps),
   ...labels(deps),
 });
-
-export type AgentsService = ReturnType<typeof createAgentsService>;

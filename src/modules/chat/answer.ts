@@ -27,7 +27,7 @@ const maxLength = 200_000;
 /** The names that OpenAI-compatible servers use. */
 const efforts: Record<ReasoningEffort, string> = { OFF: 'none', LOW: 'low', MEDIUM: 'medium', HIGH: 'high' };
 
-export interface AnswerLimits {
+interface AnswerLimits {
   /** Maximum silence of the model and maximum duration of a turn, in milliseconds. */
   modelSilenceMs: number;
   turnMs: number;

@@ -87,5 +87,3 @@ export function createBranchesService(db: Database) {
     },
   };
 }
-
-export type BranchesService = ReturnType<typeof createBranchesService>;

@@ -59,5 +59,3 @@ export function createContextService(db: Database, models: ChatModels) {
     },
   };
 }
-
-export type ContextService = ReturnType<typeof createContextService>;

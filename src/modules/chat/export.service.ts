@@ -234,8 +234,6 @@ export function createChatExportService(db: Database, references: ChatService['r
 
 type Sessions = AsyncIterable<SessionHead> | Iterable<SessionHead>;
 
-export type ChatExportService = ReturnType<typeof createChatExportService>;
-
 /** Escapes a text for one line of Markdown. */
 const plain = (text: string): string =>
   text

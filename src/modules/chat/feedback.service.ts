@@ -9,7 +9,7 @@ import { databaseId, plainText } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
 import { storableDate } from '../knowledge/retrieval.ts';
 
-export const feedbackRatings = ['LIKE', 'DISLIKE'] as const;
+const feedbackRatings = ['LIKE', 'DISLIKE'] as const;
 export type FeedbackRating = (typeof feedbackRatings)[number];
 
 const Rate = z.object({
@@ -118,5 +118,3 @@ export function createFeedbackService(db: Database) {
     count: (filter: FeedbackFilter) => db.prisma.feedback.count({ where: matching(filter) }),
   };
 }
-
-export type FeedbackService = ReturnType<typeof createFeedbackService>;

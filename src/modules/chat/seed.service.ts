@@ -58,5 +58,3 @@ export function createSeedService({ db, models, webUrl }: SeedServiceDeps) {
     },
   };
 }
-
-export type SeedService = ReturnType<typeof createSeedService>;

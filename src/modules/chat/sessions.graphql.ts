@@ -49,7 +49,7 @@ const ChatMessageOrder = orderInput('ChatMessage', chatMessageOrders, {
   CREATED_AT: 'The time at which the message was created.',
 });
 
-export const ChatSessionOrder = orderInput('ChatSession', chatSessionOrders, {
+const ChatSessionOrder = orderInput('ChatSession', chatSessionOrders, {
   UPDATED_AT: 'The time of the last message or change.',
   CREATED_AT: 'The time at which the session was created.',
   NAME: 'The name of the session; sessions without a name are last.',

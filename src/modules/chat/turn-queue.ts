@@ -16,7 +16,7 @@ export class SessionBusyError extends AppError {
  * Maximum number of concurrently waiting messages of one user. Each of them keeps its request open, including its
  * attachments.
  */
-export const maxWaitingPerUser = 20;
+const maxWaitingPerUser = 20;
 
 /** Maximum delay before the next attempt when a session is busy but its run is not registered yet, in milliseconds. */
 const maxPauseMs = 1000;

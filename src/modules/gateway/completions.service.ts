@@ -438,5 +438,3 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
     },
   };
 }
-
-export type CompletionsService = ReturnType<typeof createCompletionsService>;

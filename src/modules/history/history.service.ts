@@ -162,12 +162,10 @@ function pairOf(message: StoredPair, systemPrompt: string, passages: { text: str
 }
 
 /** Returns the author of a question in the form of the workspace paths, where keys have no names. */
-export function nameOfUser(
+function nameOfUser(
   { accountType, username, email }: { accountType: string; username: string | null; email: string },
   clientKey: string | null,
 ): string {
   if (accountType === 'STANDARD') return username ?? email;
   return clientKey?.startsWith('session:') ? 'API' : 'unknown user';
 }
-
-export type HistoryService = ReturnType<typeof createHistoryService>;

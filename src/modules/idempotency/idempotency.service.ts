@@ -139,5 +139,3 @@ export function createIdempotencyService(db: Database, locks: Locks) {
     jobs,
   };
 }
-
-export type IdempotencyService = ReturnType<typeof createIdempotencyService>;

@@ -15,7 +15,7 @@ import { ImportError, operatorOf } from './operator.ts';
 import type { Report } from './report.ts';
 
 /** The options of an import besides its source. */
-export interface ImportOptions {
+interface ImportOptions {
   dryRun: boolean;
   /** The address of the administrator that it acts as. */
   as: string | null;

@@ -8,7 +8,7 @@ export const storable = (text: string): string => text.replaceAll('\0', '').toWe
 export const cutTo = (text: string, max: number): string => cutText(storable(text), max);
 
 /** Maximum length of a chat message in UTF-16 units, as for a turn. */
-export const maxMessageLength = 200_000;
+const maxMessageLength = 200_000;
 
 /** Returns the text of a message. Throws UnimportableError for one that is too long. */
 export function messageText(text: string): string {

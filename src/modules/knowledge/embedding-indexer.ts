@@ -11,7 +11,7 @@ const batch = 20;
 const enough = 3;
 
 /** The embedding of a query. */
-export interface Meaning {
+interface Meaning {
   /** Has length 1. */
   vector: number[];
   modelId: string;

@@ -231,8 +231,6 @@ export function createFoldersService(db: Database, audit: AuditService) {
   };
 }
 
-export type FoldersService = ReturnType<typeof createFoldersService>;
-
 /** Returns the ID of a folder, which is created if it does not exist, or null for the default folder. */
 export async function folderToFill(
   transaction: Prisma.TransactionClient,

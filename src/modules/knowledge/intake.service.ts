@@ -220,8 +220,6 @@ export function createIntakeService({ knowledge, files, settings }: IntakeServic
   };
 }
 
-export type IntakeService = ReturnType<typeof createIntakeService>;
-
 const fileSource: Partial<Record<Format, string>> = {
   ...{
     pdf: 'pdf',

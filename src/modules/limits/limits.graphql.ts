@@ -48,7 +48,7 @@ const nullIfUnlimited = 'Null if unlimited.';
 const periodDescription =
   'The length of the period in hours, 1 to 8760. The period ends now and starts with the full hour that began this number of hours ago.';
 
-export const RateLimit = builder.prismaNode('RateLimit', {
+const RateLimit = builder.prismaNode('RateLimit', {
   id: { field: 'id', description: 'The global ID of the limit.' },
   nullable: true,
   description: 'A limit on requests or model tokens.',

@@ -222,8 +222,6 @@ export function createProjectsService(
   };
 }
 
-export type ProjectsService = ReturnType<typeof createProjectsService>;
-
 function unconfined({ credential }: Principal): void {
   if (credential.projectId !== null)
     throw denied('PROJECT_TOKEN_CONFINED', 'A project token cannot create or delete projects.');

@@ -176,5 +176,3 @@ export function createSettingsService({ db, audit, settings }: SettingsServiceDe
     },
   };
 }
-
-export type SettingsService = ReturnType<typeof createSettingsService>;

@@ -35,7 +35,7 @@ const lastUsedAddressDescription = 'The network address of the client at the las
 const scopesOf = ({ allScopes, scopes }: Token): Permission[] | null =>
   allScopes ? null : scopes.filter(isPermission);
 
-export const ApiKeyKindType = builder.enumType('ApiKeyKind', {
+const ApiKeyKindType = builder.enumType('ApiKeyKind', {
   description: 'A kind of keys that act as service accounts.',
   values: {
     API_KEY: { description: 'An API key with the prefix `on_`.' },
@@ -112,7 +112,7 @@ export const ApiKey = builder.prismaNode('Token', {
 export const apiKeyOf = (id: number | null, context: Context, info: GraphQLResolveInfo) =>
   loadRelated(context, info, id, (ids, query) => context.services.related.apiKeys(ids, query));
 
-export const ProjectToken = builder.prismaNode('Token', {
+const ProjectToken = builder.prismaNode('Token', {
   variant: 'ProjectToken',
   interfaces: [ServiceAccountKey],
   id: { field: 'id', description: 'The global ID of the token.' },
@@ -149,7 +149,7 @@ nodeRule('ApiKey', {
     prisma.token.findMany({ where: { ...visible.apiKeys(), id: { in: integerIds(ids) } }, select: { id: true } }),
 });
 
-export const PersonalAccessToken = builder.prismaNode('Token', {
+const PersonalAccessToken = builder.prismaNode('Token', {
   variant: 'PersonalAccessToken',
   id: { field: 'id', description: 'The global ID of the token.' },
   description: 'A token that acts as its owner, with the current role of the owner.',

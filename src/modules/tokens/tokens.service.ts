@@ -17,5 +17,3 @@ export const createTokensService = (deps: TokenDeps) => ({
   ...personalTokens(deps),
   ...tokenLists(deps),
 });
-
-export type TokensService = ReturnType<typeof createTokensService>;

@@ -12,7 +12,7 @@ import { type UserKey, whereKey, withinRole } from '../users/accounts.service.ts
 import { publishEnd, revokeCredentials } from './origins.ts';
 
 /** The kinds of credentials that a user has. Keys are not included, because they are administered separately. */
-export const userCredentialKinds = [...personalKinds, 'PROJECT'] as const;
+const userCredentialKinds = [...personalKinds, 'PROJECT'] as const;
 export type UserCredentialKind = (typeof userCredentialKinds)[number];
 
 const Kinds = z.array(z.enum(userCredentialKinds)).max(100).nullish();
@@ -124,5 +124,3 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
     },
   };
 }
-
-export type UserCredentialsService = ReturnType<typeof createUserCredentialsService>;

@@ -39,7 +39,7 @@ export const emailAddress = plainText(254)
     `must not be in the domain ${noDomain}, which is reserved for user names`,
   );
 
-export const username = plainText(64).regex(
+const username = plainText(64).regex(
   /^[a-z][a-z0-9._@-]+$/,
   'must have 2 to 64 lower-case letters, digits or the characters . _ @ - and begin with a letter',
 );
@@ -204,7 +204,7 @@ const narrows = (before: Role, after: Role): boolean =>
   [...rolePermissions(before)].some((held) => !rolePermissions(after).has(held));
 
 /** Ends the login sessions of a user, except one when it is given. Returns the IDs of the ended sessions. */
-export async function endSessions(transaction: Transaction, userId: string, except?: number): Promise<number[]> {
+async function endSessions(transaction: Transaction, userId: string, except?: number): Promise<number[]> {
   const where = {
     kind: 'SESSION',
     userId,
@@ -545,5 +545,3 @@ export function createAccountsService({ db, audit, users, revocations }: Account
     },
   };
 }
-
-export type AccountsService = ReturnType<typeof createAccountsService>;

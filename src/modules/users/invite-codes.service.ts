@@ -234,5 +234,3 @@ export function createInviteCodesService({ db, audit, users, revocations, attemp
     },
   };
 }
-
-export type InviteCodesService = ReturnType<typeof createInviteCodesService>;

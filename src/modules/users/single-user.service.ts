@@ -130,5 +130,3 @@ export function createSingleUserService({
     },
   };
 }
-
-export type SingleUserService = ReturnType<typeof createSingleUserService>;

@@ -118,7 +118,7 @@ export const userId = (value: string | number, path: (string | number)[]): UserK
 export const userIdDescription = 'by the global ID, the UUID (`databaseId`) or the integer `number`';
 
 export const UserEdge = builder.edgeObject({ name: 'UserEdge', type: User, description: 'A user in a list of users.' });
-export const UserConnection = builder.connectionObject(
+const UserConnection = builder.connectionObject(
   { type: User, name: 'UserConnection', description: 'A page of a list of users.' },
   UserEdge,
 );

@@ -26,7 +26,7 @@ const describe = {
   messageLimit: 'Maximum number of earlier messages that the model receives, 1 to 1000.',
 };
 
-export const Embed = builder.prismaNode('Embed', {
+const Embed = builder.prismaNode('Embed', {
   id: { field: 'id', description: 'The global ID of the widget.' },
   nullable: true,
   description: 'A chat widget, which opens one agent to the visitors of web pages without a credential.',

@@ -294,5 +294,3 @@ export function exchanges({ embed, clientSessionId }: ExchangeFilter): Prisma.Ch
     },
   };
 }
-
-export type EmbedsService = ReturnType<typeof createEmbedsService>;

@@ -130,7 +130,7 @@ export const turnErrorOf = ({ code, message, retryable, retryAfter, providerMess
   });
 
 /** Returns the frame for a chat that could not start or that broke off. */
-export const abort = (error: string) => ({
+const abort = (error: string) => ({
   id: randomUUID(),
   type: 'abort' as const,
   textResponse: null,

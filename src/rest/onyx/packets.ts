@@ -60,7 +60,7 @@ const failureCodes: Record<string, string> = {
   UNAUTHENTICATED: 'AUTH_ERROR',
 };
 
-export const streamingError = (
+const streamingError = (
   code: string,
   error: string,
   retryable: boolean,

@@ -134,7 +134,7 @@ export const FullUser = graphql(`
 `);
 
 /** With the fields of all generations. */
-export const FullUserSnapshot = z
+const FullUserSnapshot = z
   .object({
     id: z.uuid(),
     email: z.string(),
@@ -152,7 +152,7 @@ export const FullUserSnapshot = z
   })
   .openapi('FullUserSnapshot');
 
-export function fullUser(found: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> {
+function fullUser(found: ResultOf<typeof FullUser>): z.input<typeof FullUserSnapshot> {
   const user = granted(found, 'email', 'role', 'active', 'passwordConfigured', 'createdAt', 'updatedAt');
   return {
     id: user.databaseId,

@@ -2,7 +2,7 @@ import type { Engine, Session } from './engine.ts';
 import { type Reply, type Request, sqlOf } from './requests.ts';
 
 /** A transaction with exclusive use of the database. Other requests wait until it is over. */
-export interface Transaction {
+interface Transaction {
   send<R extends Request>(request: R): Promise<Reply<R>>;
   commit(): Promise<void>;
   rollback(): Promise<void>;

@@ -11,7 +11,7 @@ import { broken, tooMuchMemory } from './unreadable.ts';
  * The text of a file; the reason why it has none, which completes "the file …"; or `interrupted` when the file can be
  * read later because the server stopped or could not start the process.
  */
-export type Extraction = { text: string } | { refused: string } | { interrupted: true };
+type Extraction = { text: string } | { refused: string } | { interrupted: true };
 
 /** Extracts the text of files in separate processes. */
 export interface Extractor {

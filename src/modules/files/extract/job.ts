@@ -11,7 +11,7 @@ export interface Job {
 /** A message of that process: first that it is ready, then the result of each job. */
 export type Message = 'ready' | Done;
 
-export interface Done {
+interface Done {
   answer: Answer;
   /** Set when the job left memory allocated, so that the next job needs another process. */
   spent: boolean;
