@@ -139,3 +139,5 @@ export function createIdempotencyService(db: Database, locks: Locks) {
     jobs,
   };
 }
+
+export type IdempotencyService = ReturnType<typeof createIdempotencyService>;
