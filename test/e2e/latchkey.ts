@@ -10,6 +10,12 @@ import { unpackSnapshot } from '../pglite.ts';
 const root = join(import.meta.dirname, '..', '..');
 export type Environment = Record<string, string>;
 
+/**
+ * Options for processes that run for a few seconds. Optimizing the WebAssembly of PostgreSQL takes longer than the start
+ * of the server, and such a process ends before the result is of use.
+ */
+export const shortLived = ['--liftoff-only'];
+
 /** A server in a separate process, started as `npm start` does. */
 export interface Latchkey {
   process: ChildProcessWithoutNullStreams;
@@ -23,7 +29,7 @@ const running = new Set<Latchkey>();
 
 export function run(environment: Environment): Latchkey {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['dist/main.js'], {
+  const child = spawn(process.execPath, [...shortLived, 'dist/main.js'], {
     cwd: root,
     env: { PATH, HOME, PORT: '0', ...environment },
   });
