@@ -89,7 +89,7 @@ export function createServices({ settings, db, log, background, revocations, sha
   const intake = createIntakeService({ knowledge, files, settings });
   const runs = createRuns(db, log, background);
   const usage = createUsageService(db);
-  const limits = createLimitsService({ db, audit, usage, log });
+  const limits = createLimitsService({ db, audit, usage, log, shared });
   const models = byAnyName(chatModels(settings.model));
   const chat = createChatService({ db, knowledge, runs, models });
   const attempts = createLoginThrottle(attemptCounters(shared.counters));

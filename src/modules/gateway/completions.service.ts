@@ -248,11 +248,11 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
   async function start(principal: Principal, raw: CreateChatCompletionInput, signal: AbortSignal): Promise<UnderWay> {
     const request = parse(CreateChatCompletion, raw);
     await limits.admitTurn(principal);
-    const recorded = await limits.admitUnwritten(principal);
+    const unwritten = await limits.admitUnwritten(principal);
     try {
-      return await begin(principal, request, signal, recorded);
+      return await begin(principal, request, signal, unwritten.release);
     } catch (error) {
-      recorded();
+      await unwritten.release();
       throw error;
     }
   }
@@ -262,7 +262,7 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
     principal: Principal,
     request: z.output<typeof CreateChatCompletion>,
     signal: AbortSignal,
-    recorded: () => void,
+    recorded: () => Promise<void>,
   ): Promise<UnderWay> {
     const chosen = await agentBySlug(db.prisma, principal, request.model);
     const model = modelOf(models, chosen);
@@ -342,7 +342,7 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
         await usage
           .record(principal, use)
           .catch((error: unknown) => log.error({ error, runId: id }, 'what a completion cost could not be recorded'));
-      recorded();
+      await recorded();
       const reason = end.status === 'STOPPED' ? 'USER_CANCELLED' : 'FINISHED';
       const failure = failureOf(end);
       if (failure) run.emit({ type: 'failed', ...failure });
@@ -350,7 +350,7 @@ export function createCompletionsService(foundation: CompletionsServiceDeps) {
     };
     if (agent.chatMode === 'QUERY' && (hits ?? []).length + images.length === 0) {
       watch.done();
-      recorded();
+      await recorded();
       run.emit({ type: 'answerStarted', documents: [], isRefusal: true });
       run.emit({ type: 'answerDelta', text: agent.refusalText || defaultRefusal });
       run.emit({ type: 'stopped', reason: 'FINISHED' });

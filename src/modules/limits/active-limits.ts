@@ -1,12 +1,10 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Principal } from '../../authz/principal.ts';
 import type { Database } from '../../store/database.ts';
+import type { Counter, Counters } from '../../store/shared/counters.ts';
 import { keyOf, keysOf, type LimitScope } from './limit-scopes.ts';
 
 /** Counts the requests of one minute. A failing store rejects requests; see `admitRequest`. */
-export type RequestCounter = Pick<RateLimiterMemory, 'points' | 'consume' | 'reward'>;
-/** Creates a counter that belongs to this process and starts over with it. */
-export const inMemory = (points: number): RequestCounter => new RateLimiterMemory({ points, duration: 60 });
+export type RequestCounter = Pick<Counter, 'points' | 'consume' | 'reward'>;
 
 /** A token budget and its period. */
 export interface Budget {
@@ -24,7 +22,7 @@ export interface ActiveLimit {
 }
 
 /** Holds the enabled limits in memory, so that a request is admitted without a database query. */
-export function createActiveLimits(db: Database, newCounter: (requestsPerMinute: number) => RequestCounter) {
+export function createActiveLimits(db: Database, counters: Counters) {
   let active = new Map<string, ActiveLimit[]>();
   let countsRequests = false;
   let loading = Promise.resolve();
@@ -32,7 +30,7 @@ export function createActiveLimits(db: Database, newCounter: (requestsPerMinute:
   /** Returns the counter of a limit. Requests that were already counted still count after the limit is changed. */
   function counterOf(id: number, requestsPerMinute: number, before: ReadonlyMap<number, RequestCounter>) {
     const counter = before.get(id);
-    if (!counter) return newCounter(requestsPerMinute);
+    if (!counter) return counters.create(`limit-${id}`, { points: requestsPerMinute, seconds: 60 });
     counter.points = requestsPerMinute;
     return counter;
   }

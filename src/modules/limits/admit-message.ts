@@ -1,12 +1,13 @@
 import type { Principal } from '../../authz/principal.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Lease } from '../../store/shared/leases.ts';
 import type { LimitDeps } from './limit-deps.ts';
 import { limitReached } from './limit-reached.ts';
 import { senderOf } from './usage.service.ts';
 
-export function messageAdmission({ db }: Pick<LimitDeps, 'db'>) {
-  /** Messages in progress that are not stored yet, by the user whose limit they count against. */
-  const unwritten = new Map<string, number>();
+export function messageAdmission({ db, leases }: Pick<LimitDeps, 'db' | 'leases'>) {
+  /** The leases of messages in progress that are not stored yet, by the user whose limit they count against. */
+  const unwritten = (userId: string) => `unwritten-messages ${userId}`;
 
   /**
    * Requires that a user with a daily limit can send another message. Started turns count regardless of their outcome;
@@ -21,7 +22,7 @@ export function messageAdmission({ db }: Pick<LimitDeps, 'db'>) {
       SELECT "dailyMessageLimit" AS "most" FROM "User"
       WHERE "id" = ${userId}::uuid AND "dailyMessageLimit" IS NOT NULL FOR NO KEY UPDATE`;
     if (!held) return;
-    const most = held.most - (unwritten.get(userId) ?? 0);
+    const most = held.most - (await leases.count(unwritten(userId)));
     const since = new Date(Date.now() - 24 * 3600 * 1000);
     // Usage is stored by the hour: an hour counts while all of it is within the 24 hours.
     const [full] = await transaction.$queryRaw<{ last: Date | null }[]>`
@@ -47,29 +48,23 @@ export function messageAdmission({ db }: Pick<LimitDeps, 'db'>) {
     admitMessage,
 
     /**
-     * Admits a message that is not stored before it is answered. It counts until the returned function is called, when
+     * Admits a message that is not stored before it is answered. It counts until the returned lease is released, when
      * its usage is stored. Throws RATE_LIMITED.
      */
-    async admitUnwritten(principal: Principal): Promise<() => void> {
-      const sender = senderOf(principal);
-      const count = (change: number) => {
-        const next = (unwritten.get(sender) ?? 0) + change;
-        if (next > 0) unwritten.set(sender, next);
-        else unwritten.delete(sender);
-      };
-      let counted = false;
+    async admitUnwritten(principal: Principal): Promise<Lease> {
+      let undo = async () => {};
       try {
-        await db.prisma.$transaction(async (transaction) => {
+        return await db.prisma.$transaction(async (transaction) => {
           await admitMessage(transaction, principal);
           // Counted before the next message of this user is admitted.
-          count(1);
-          counted = true;
+          const lease = await leases.take(unwritten(senderOf(principal)));
+          undo = lease.release;
+          return lease;
         });
       } catch (error) {
-        if (counted) count(-1);
+        await undo();
         throw error;
       }
-      return () => count(-1);
     },
   };
 }

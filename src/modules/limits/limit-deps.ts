@@ -1,5 +1,6 @@
 import type { Log } from '../../log.ts';
 import type { Database } from '../../store/database.ts';
+import type { Leases } from '../../store/shared/leases.ts';
 import type { AuditService } from '../audit/audit.service.ts';
 import type { ActiveLimits } from './active-limits.ts';
 import type { UsageService } from './usage.service.ts';
@@ -11,4 +12,5 @@ export interface LimitDeps {
   usage: UsageService;
   log: Log;
   active: ActiveLimits;
+  leases: Leases;
 }

@@ -1,4 +1,5 @@
-import { createActiveLimits, inMemory, type RequestCounter } from './active-limits.ts';
+import type { SharedState } from '../../store/shared/shared-state.ts';
+import { createActiveLimits } from './active-limits.ts';
 import { messageAdmission } from './admit-message.ts';
 import { requestAdmission } from './admit-request.ts';
 import { limitCreation } from './create-limit.ts';
@@ -8,14 +9,13 @@ import { limitLists } from './limit-lists.ts';
 import { tokenBudgets } from './token-budgets.ts';
 import { limitUpdates } from './update-limit.ts';
 
-export interface LimitsServiceDeps extends Omit<LimitDeps, 'active'> {
-  /** Creates the counter of a limit on requests. Defaults to a counter in memory. */
-  newCounter?: (requestsPerMinute: number) => RequestCounter;
+export interface LimitsServiceDeps extends Omit<LimitDeps, 'active' | 'leases'> {
+  shared: Pick<SharedState, 'counters' | 'leases'>;
 }
 
 /** Limits on requests and model tokens. Each use case is a file of its own. */
-export function createLimitsService({ newCounter = inMemory, ...deps }: LimitsServiceDeps) {
-  const active = createActiveLimits(deps.db, newCounter);
+export function createLimitsService({ shared, ...deps }: LimitsServiceDeps) {
+  const active = createActiveLimits(deps.db, shared.counters);
   return {
     load: active.load,
     ...limitCreation({ ...deps, active }),
@@ -23,7 +23,7 @@ export function createLimitsService({ newCounter = inMemory, ...deps }: LimitsSe
     ...limitDeletion({ ...deps, active }),
     ...limitLists(deps),
     ...requestAdmission({ ...deps, active }),
-    ...messageAdmission(deps),
+    ...messageAdmission({ ...deps, leases: shared.leases }),
     ...tokenBudgets({ ...deps, active }),
   };
 }

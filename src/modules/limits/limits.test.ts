@@ -4,7 +4,6 @@ import { type Kit, returned, startKit } from '../../../test/kit.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError } from '../../errors.ts';
 import { globalId } from '../../graphql/id-input.ts';
-import type { RequestCounter } from './active-limits.ts';
 import { createLimitsService } from './limits.service.ts';
 
 let kit: Kit;
@@ -432,14 +431,11 @@ describe('a limit of requests per minute', () => {
 
   it('rejects requests when the counter fails', async () => {
     const { services, foundation } = kit.booted;
-    const broken: RequestCounter = {
-      points: 5,
-      consume: () => Promise.reject(new Error('the store is gone')),
-      reward: () => Promise.reject(new Error('the store is gone')),
-    };
+    const fail = () => Promise.reject(new Error('the store is gone'));
+    const counters = { create: () => ({ points: 5, consume: fail, reward: fail, delete: fail }) };
     await create({ subject: { scope: 'GLOBAL' }, requestsPerMinute: 100_000 });
     const { audit, usage } = services;
-    const limits = createLimitsService({ ...foundation, audit, usage, newCounter: () => broken });
+    const limits = createLimitsService({ ...foundation, audit, usage, shared: { ...foundation.shared, counters } });
     await limits.load();
     const refusal = await outcome(limits.admitRequest(await admin()));
     expect([refusal?.code, refusal?.details.retryAfter]).toEqual(['RATE_LIMITED', 1]);
