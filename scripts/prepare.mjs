@@ -89,18 +89,20 @@ const pages = {
 const bundle = {
   name: 'bundle',
   title: 'bundling src/ into dist/',
-  outputs: ['dist/main.js', 'dist/extract.js', 'dist/pglite-worker.js'],
+  outputs: ['dist/main.js', 'dist/extract.js', 'dist/pglite-worker.js', 'dist/pglite-create.js'],
   inputs: () => sha256(...['package-lock.json', 'tsconfig.json'].map(read), fingerprint(at('src')), String(externals)),
   run: async () => {
     const esbuild = await import('esbuild');
     try {
       const { outputFiles } = await esbuild.build({
         absWorkingDir: root,
-        // The server, the child process that extracts text from files, and the worker thread of the embedded database.
+        // The server, the child process that extracts text from files, and the worker thread of the embedded database
+        // with the child process that creates its files.
         entryPoints: {
           main: 'src/main.ts',
           extract: 'src/modules/files/extract/child.ts',
           'pglite-worker': 'src/store/pglite/worker.ts',
+          'pglite-create': 'src/store/pglite/create-child.ts',
         },
         outdir: 'dist',
         bundle: true,

@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts';
 import { projectRoot } from '../../project-root.ts';
 import { deferred, within } from '../../promises.ts';
 import { StartupError } from '../../startup-error.ts';
+import { createLiteFolder } from './create.ts';
 import {
   type FromWorker,
   fromPlainError,
@@ -46,10 +47,7 @@ export interface EngineOptions {
   statementTimeoutMs: number;
 }
 
-/**
- * Timeout for opening a database, in milliseconds. The first start creates the database, which takes a minute on a slow
- * disk.
- */
+/** Timeout for opening a database, in milliseconds. After a crash, PostgreSQL first replays its log. */
 const openTimeoutMs = 180_000;
 /** Maximum time that a request waits for a database that is being reopened, in milliseconds. */
 const reopenWaitMs = 10_000;
@@ -179,7 +177,8 @@ async function startThread({ folder, statementTimeoutMs }: EngineOptions): Promi
 
 /**
  * Opens a PGlite in a worker thread, and reopens it whenever it stops. The data that PostgreSQL acknowledged is then in
- * its log, as after the exit of a process. Throws StartupError when the first attempt to open it fails.
+ * its log, as after the exit of a process. Creates it if its folder is missing. Throws StartupError when the
+ * first attempt to open it fails.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { log } = options;
@@ -228,6 +227,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     return thread;
   }
 
+  await createLiteFolder(options.folder);
   use(await startThread(options));
   return {
     session,

@@ -29,6 +29,12 @@ export interface WorkerData {
   folder: string;
 }
 
+/** Message from the process that creates a database. */
+export interface FromCreation {
+  /** The reason why the database cannot be created. The process ends after this message. */
+  failed: string;
+}
+
 /** Messages to the worker thread. */
 export type ToWorker = { id: number; request: Request } | { close: true };
 

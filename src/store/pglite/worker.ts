@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { PGlite } from '@electric-sql/pglite';
+import { openLite, reasonOf } from './open-lite.ts';
 import { type FromWorker, type ToWorker, toPlainError, type WorkerData } from './requests.ts';
 import { BrokenDatabaseError, createRunner } from './runner.ts';
 
@@ -10,22 +10,8 @@ import { BrokenDatabaseError, createRunner } from './runner.ts';
 const { folder } = workerData as WorkerData;
 const say = (message: FromWorker) => parentPort?.postMessage(message);
 
-/** Last error in PostgreSQL's log, which explains why PostgreSQL does not start. */
-let problem = '';
-const onStderr = (line: string) => {
-  const said = /(?:^postgres|\b(?:FATAL|PANIC|ERROR)): +(.*)/.exec(line)?.[1];
-  const more = /\bDETAIL: +(.*)/.exec(line)?.[1];
-  if (said) problem = said;
-  if (more) problem = `${problem}: ${more}`;
-  return false;
-};
-
-/** Returns the reason for a failure. Emscripten throws objects with a number for errors of its file system. */
-const reasonOf = (error: unknown): string =>
-  problem || (error instanceof Error ? error.message : `its files cannot be used (${JSON.stringify(error)})`);
-
 try {
-  const lite = await PGlite.create({ dataDir: folder, onStderr });
+  const lite = await openLite(folder);
   const run = await createRunner(lite);
   parentPort?.on('message', async (message: ToWorker) => {
     if ('close' in message) {
