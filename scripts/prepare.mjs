@@ -76,13 +76,30 @@ const pages = {
   outputs: ['dist/pages/manifest.json'],
   inputs: () =>
     sha256(
-      read('scripts/pages.mjs'),
+      ...['scripts/pages.mjs', 'scripts/web-files.mjs'].map(read),
       ...['node_modules/@graphql-yoga/render-graphiql/package.json', 'node_modules/swagger-ui-dist/package.json'].map(
         read,
       ),
       fingerprint(at('src', 'pages', 'client')),
     ),
   run: () => node(['scripts/pages.mjs']),
+};
+
+/** @type {Step} */
+const documentation = {
+  name: 'documentation',
+  title: 'building the documentation into dist/docs/',
+  outputs: ['dist/docs/manifest.json'],
+  inputs: () =>
+    sha256(
+      ...['scripts/docs.mjs', 'scripts/docs-page.mjs', 'scripts/web-files.mjs', 'node_modules/marked/package.json'].map(
+        read,
+      ),
+      ...['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map(read),
+      ...['docs', 'schema'].map((folder) => fingerprint(at(folder))),
+      read('src/pages/client/docs.css'),
+    ),
+  run: () => node(['scripts/docs.mjs']),
 };
 
 /** @type {Step} */
@@ -135,11 +152,11 @@ const bundle = {
  */
 export async function prepare({ build }) {
   requireNode();
-  await performAll(build ? [install, generate, pages, bundle] : [install, generate]);
+  await performAll(build ? [install, generate, pages, documentation, bundle] : [install, generate]);
 }
 
-/** Builds the scripts of the web pages, which the server serves when it runs from `src/`, too. */
-export const preparePages = () => performAll([pages]);
+/** Builds the files of the web pages and the documentation, which the server serves when it runs from `src/`, too. */
+export const preparePages = () => performAll([pages, documentation]);
 
 /** @param {Step[]} steps */
 async function performAll(steps) {

@@ -34,6 +34,13 @@ function send(c: HonoContext, encoding: Encoding, bytes: Uint8Array<ArrayBuffer>
   return c.body(bytes);
 }
 
+/** Returns whether the client has the version of a response that an entity tag names. */
+const isKnown = (c: HonoContext, etag: string): boolean =>
+  c.req
+    .header('If-None-Match')
+    ?.split(',')
+    .some((each) => each.trim().replace(/^W\//, '') === etag) ?? false;
+
 /** Serves a file of `assetFolder`. Its name contains a hash of its content, so that browsers cache it for a year. */
 export async function serveAsset(c: HonoContext, file: string): Promise<Response> {
   const encoding = encodingFor(c);
@@ -66,11 +73,36 @@ export function createPage(html: string): Page {
       c.header('Cache-Control', 'no-cache');
       c.header('ETag', etag);
       c.header('Vary', 'Accept, Accept-Encoding', { append: true });
-      const known = c.req
-        .header('If-None-Match')
-        ?.split(',')
-        .some((each) => each.trim().replace(/^W\//, '') === etag);
-      return known ? c.body(null, 304) : send(c, encoding, bodies[encoding]);
+      return isKnown(c, etag) ? c.body(null, 304) : send(c, encoding, bodies[encoding]);
     },
   };
+}
+
+/** A file that was built with its compressed forms, to be revalidated on each visit. */
+export interface BuiltFile {
+  file: string;
+  /** The media type. */
+  type: string;
+  /** A hash of the content. */
+  hash: string;
+}
+
+/** Serves a built file of a folder. A client that has its current version receives 304, unless the status is an error. */
+export async function serveBuiltFile(
+  c: HonoContext,
+  folder: string,
+  { file, type, hash }: BuiltFile,
+  status: 200 | 404 | 405 = 200,
+): Promise<Response> {
+  const encoding = encodingFor(c);
+  const etag = `"${hash}-${encoding}"`;
+  c.header('Content-Type', type);
+  c.header('Cache-Control', 'no-cache');
+  c.header('Vary', 'Accept-Encoding', { append: true });
+  c.status(status);
+  if (status === 200) {
+    c.header('ETag', etag);
+    if (isKnown(c, etag)) return c.body(null, 304);
+  }
+  return send(c, encoding, (await readFile(join(folder, file + encodings[encoding]))) as Uint8Array<ArrayBuffer>);
 }

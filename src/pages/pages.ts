@@ -5,6 +5,7 @@ import { documentationPages } from '../documentation.ts';
 import { examples } from '../graphql/examples.ts';
 import { projectRoot, version } from '../project-root.ts';
 import { assetFolder, createPage, type Page, serveAsset } from './content.ts';
+import { serveDocumentation } from './documentation.ts';
 
 /** Returns the URL of a script or style. */
 type Assets = (name: string) => string;
@@ -38,13 +39,13 @@ footer { margin-top: 3rem; opacity: .6; font-size: .875rem; }
     `<h1>Latchkey</h1>
 <p class="lead">One GraphQL API for chat, agents and the keys that grant access to them.</p>
 <dl>
+<dt><a href="/docs">Documentation</a></dt><dd>Guides for clients, permissions, deployment and migration.</dd>
+<dt><a href="/docs/quickstart">Quickstart</a></dt><dd>Ask a question, add a document, create a key.</dd>
 <dt><a href="/graphql">GraphiQL</a></dt><dd>Explore the schema and run operations.</dd>
 <dt><a href="/api/docs">REST API</a></dt><dd>The endpoints that existing clients call, each with its GraphQL operation.</dd>
 <dt><a href="/api/openapi.json">OpenAPI 3.1</a></dt><dd>The REST API as a document for code generators.</dd>
 <dt><a href="/guide/schema.graphql">SDL</a></dt><dd>The GraphQL schema for code generators.</dd>
-<dt><a href="/guide/docs/quickstart.md">Quickstart</a></dt><dd>Ask a question, add a document, create a key.</dd>
-<dt><a href="/guide/README.md">README</a></dt><dd>Overview and the list of documentation pages.</dd>
-<dt><a href="/guide/permissions.md">Permissions</a></dt><dd>Every operation and the roles that can call it.</dd>
+<dt><a href="/docs/permissions">Permissions</a></dt><dd>Every operation and the roles that can call it.</dd>
 </dl>
 <p>Ask a question, with a key in <code>$KEY</code>:</p>
 <pre><code>curl -sS -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\
@@ -57,8 +58,14 @@ footer { margin-top: 3rem; opacity: .6; font-size: .875rem; }
 const apiDocs = (asset: Assets) =>
   html(
     'Latchkey REST API',
-    `<link rel="stylesheet" href="${asset('swagger-ui.css')}">`,
-    `<div id="docs"></div>
+    `<link rel="stylesheet" href="${asset('swagger-ui.css')}">
+<style>
+#site { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; max-width: 1420px; margin: 0 auto; padding: .75rem 20px 0; font: 15px/1.6 system-ui, sans-serif; }
+#site a { color: light-dark(#0b57d0, #8ab4f8); }
+.dark-mode { color-scheme: dark; }
+</style>`,
+    `<nav id="site"><a href="/">Latchkey</a> <a href="/docs">Documentation</a> <a href="/graphql">GraphiQL</a></nav>
+<div id="docs"></div>
 <script src="${asset('swagger-ui.js')}"></script>
 <script src="${asset('api-docs.js')}"></script>`,
   );
@@ -76,6 +83,7 @@ const graphiql = (asset: Assets) =>
 <label for="key">API key</label>
 <input id="key" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="on_…">
 <small>Applies to all tabs. Kept until this browser tab is closed.</small>
+<a href="/docs/graphql">Documentation</a>
 </form>
 <div id="root"></div>
 <script type="application/json" id="workers">${embedded({
@@ -125,7 +133,7 @@ export const pagePolicy = {
   frameAncestors: ["'none'"],
 };
 
-/** Serves the HTML pages and their scripts and styles. Returns the page of GraphiQL, which `/graphql` serves. */
+/** Serves the HTML pages and their scripts and styles, and the documentation. Returns the page of GraphiQL, which `/graphql` serves. */
 export function servePages<E extends Env>(app: Hono<E>): { graphiql: Page } {
   const files: Record<string, string> = JSON.parse(readFileSync(join(assetFolder, 'manifest.json'), 'utf8'));
   const asset: Assets = (name) => `/assets/${files[name]}`;
@@ -137,5 +145,6 @@ export function servePages<E extends Env>(app: Hono<E>): { graphiql: Page } {
     app.get(`/guide/${name}`, (c) =>
       c.body(readFileSync(join(projectRoot, file), 'utf8'), 200, { 'Content-Type': 'text/plain; charset=utf-8' }),
     );
+  serveDocumentation(app);
   return { graphiql: createPage(graphiql(asset)) };
 }

@@ -177,4 +177,92 @@ describe.skipIf(browserFile === undefined)('in a browser', () => {
     await until(async () => (await box('.graphiql-query-editor .view-line')).right > 0);
     await tab.close();
   }, 120_000);
+
+  test('every page of the documentation fits 390 and 1280 pixels in light and in dark', async () => {
+    const tab = await browser.newTab();
+    await tab.open(`${kit.url}/docs`);
+    const paths: string[] = await tab.evaluate(
+      "[...document.querySelectorAll('#navigation a')].map(({ pathname }) => pathname)",
+    );
+    expect(paths.length).toBeGreaterThan(15);
+    for (const [width, scheme] of [
+      [390, 'dark'],
+      [1280, 'light'],
+    ] as const) {
+      await tab.call('Emulation.setDeviceMetricsOverride', { width, height: 844, deviceScaleFactor: 1, mobile: false });
+      await tab.call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+      for (const path of paths) {
+        await tab.open(`${kit.url}${path}`);
+        const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+        expect([path, await tab.evaluate(overflow)]).toEqual([path, 0]);
+        const [page, text] = (await tab.evaluate(`['backgroundColor', 'color'].map((name) =>
+          getComputedStyle(document.documentElement)[name].match(/[\\d.]+/g).slice(0, 3)
+            .reduce((sum, part) => sum + Number(part), 0) / 3)`)) as [number, number];
+        expect(scheme === 'dark' ? text - page : page - text).toBeGreaterThan(150);
+      }
+    }
+    await tab.close();
+  }, 120_000);
+
+  test('the documentation can be used with the keyboard: skip link, menu on a phone, and scrolling of wide parts', async () => {
+    const tab = await browser.newTab();
+    const press = async (key: string, code = key) => {
+      for (const type of ['rawKeyDown', 'keyUp'])
+        await tab.call('Input.dispatchKeyEvent', {
+          type,
+          key,
+          code,
+          windowsVirtualKeyCode: { Tab: 9, Enter: 13, Escape: 27 }[key] ?? 0,
+          ...(key === 'Enter' && type === 'rawKeyDown' && { text: '\r', type: 'keyDown' }),
+        });
+    };
+    const focused = (): Promise<string> => tab.evaluate('document.activeElement.textContent.trim()');
+    const isNavigationVisible = () =>
+      tab.evaluate("document.querySelector('#navigation').getBoundingClientRect().width > 0");
+    await tab.call('Emulation.setDeviceMetricsOverride', {
+      width: 390,
+      height: 844,
+      deviceScaleFactor: 1,
+      mobile: false,
+    });
+    await tab.open(`${kit.url}/docs/settings`);
+
+    await press('Tab');
+    expect(await focused()).toBe('Skip to the content');
+    expect(await tab.evaluate("document.querySelector('.skip').getBoundingClientRect().top >= 0")).toBe(true);
+    await press('Enter');
+    await until(async () => (await tab.evaluate('document.activeElement.id')) === 'content');
+
+    await tab.open(`${kit.url}/docs/settings`);
+    expect(await isNavigationVisible()).toBe(false);
+    await press('Tab');
+    await press('Tab');
+    expect(await focused()).toBe('Menu');
+    await press('Enter');
+    await until(isNavigationVisible);
+    await press('Tab');
+    expect(await focused()).toBe('Overview');
+    await press('Escape');
+    await until(async () => !(await isNavigationVisible()));
+    expect(await focused()).toBe('Menu');
+
+    const unreachable = `[...document.querySelectorAll('pre, .table')].filter(
+      (part) => part.scrollWidth > part.clientWidth && part.tabIndex !== 0).length`;
+    expect(
+      await tab.evaluate(
+        "[...document.querySelectorAll('.table')].filter((part) => part.scrollWidth > part.clientWidth).length",
+      ),
+    ).toBeGreaterThan(0);
+    expect(await tab.evaluate(unreachable)).toBe(0);
+
+    await tab.call('Emulation.setDeviceMetricsOverride', {
+      width: 1280,
+      height: 844,
+      deviceScaleFactor: 1,
+      mobile: false,
+    });
+    expect(await isNavigationVisible()).toBe(true);
+    expect(await tab.evaluate("getComputedStyle(document.querySelector('header button')).display")).toBe('none');
+    await tab.close();
+  }, 120_000);
 });

@@ -29,6 +29,9 @@ const pages = [
   { path: '/api/docs', title: 'Latchkey REST API' },
   { path: '/api/docs/', title: 'Latchkey REST API' },
   { path: '/graphql', title: 'Latchkey GraphiQL' },
+  { path: '/docs', title: 'Latchkey documentation' },
+  { path: '/docs/', title: 'Latchkey documentation' },
+  { path: '/docs/search', title: 'Search – Latchkey' },
 ];
 const html = { accept: 'text/html,application/xhtml+xml' };
 
@@ -81,6 +84,7 @@ describe('HTML pages', () => {
     '/api/me',
     '/api/openapi.json',
     '/nowhere',
+    '/docs/nowhere',
     '/health',
     '/guide/README.md',
     '/assets/swagger-ui.css',
@@ -151,7 +155,7 @@ describe('the delivery of pages', () => {
     return [...new Set(page.match(/\/assets\/[\w.-]+/g))];
   };
 
-  it.each(['/', '/api/docs', '/graphql'])(
+  it.each(['/', '/api/docs', '/graphql', '/docs', '/docs/search'])(
     '%s and its assets are compressed with an encoding that the client accepts',
     async (path) => {
       const assets = await assetsOf(path);
@@ -181,7 +185,7 @@ describe('the delivery of pages', () => {
     },
   );
 
-  it.each(['/', '/api/docs', '/graphql'])(
+  it.each(['/', '/api/docs', '/graphql', '/docs', '/docs/search'])(
     '%s is revalidated on each visit, and its assets are cached permanently',
     async (path) => {
       const page = await raw(path, { ...html, 'accept-encoding': 'br' });
