@@ -6,7 +6,7 @@ import { denied, notFound, parse } from '../../errors.ts';
 import type { Agent, AgentShare, Prisma } from '../../generated/prisma/client.ts';
 import { cut, type PageArgs, type PageOf } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import type { UserKey } from '../users/accounts.service.ts';
+import type { UserKey } from '../users/user-key.ts';
 import { agentShareOrder } from './agent-lists.ts';
 import { type AgentKey, agentAt, agentToChange } from './by-slug.ts';
 import { setShares } from './share-agent.ts';

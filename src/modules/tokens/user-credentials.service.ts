@@ -8,7 +8,8 @@ import { cut, ListOrder, type PageRequest } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
-import { type UserKey, whereKey, withinRole } from '../users/accounts.service.ts';
+import { withinRole } from '../users/account-rules.ts';
+import { type UserKey, whereKey } from '../users/user-key.ts';
 import { publishEnd, revokeCredentials } from './origins.ts';
 
 /** The kinds of credentials that a user has. Keys are not included, because they are administered separately. */

@@ -4,8 +4,10 @@ import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { allUserOrders, invitationOrder, type UserKey } from './accounts.service.ts';
+import { invitationOrder } from './invitations.ts';
 import { RoleType } from './permissions.graphql.ts';
+import type { UserKey } from './user-key.ts';
+import { allUserOrders } from './user-lists.ts';
 import { User, UserEdge, userId, userIdDescription } from './users.graphql.ts';
 
 type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];

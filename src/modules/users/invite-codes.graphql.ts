@@ -6,7 +6,7 @@ import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { relatedConnection } from '../../graphql/related.ts';
 import { agentsById } from '../agents/agent-lists.ts';
 import { AgentConnection } from '../agents/agents.graphql.ts';
-import { inviteCodeOrder } from './invite-codes.service.ts';
+import { inviteCodeOrder } from './invite-code-lists.ts';
 import { ownAccountPayload } from './sessions.graphql.ts';
 import { User } from './users.graphql.ts';
 

@@ -3,9 +3,9 @@ import { builder } from '../../graphql/builder.ts';
 import { globalId } from '../../graphql/id-input.ts';
 import type { Settings } from '../../settings.ts';
 import { newUserEdge, userPayload } from './accounts.graphql.ts';
+import type { Session } from './login-session.ts';
 import { toThemselves } from './own.ts';
 import { passwordLength } from './password.ts';
-import type { Session } from './sessions.service.ts';
 import { User, UserEdge } from './users.graphql.ts';
 
 const RegistrationMode = builder.enumType('RegistrationMode', {

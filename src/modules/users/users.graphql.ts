@@ -9,9 +9,10 @@ import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
 import { permissionUnless } from '../../graphql/plugins/permissions.ts';
 import { loadRelated } from '../../graphql/related.ts';
-import { allUserOrders, type UserKey, userOrders } from './accounts.service.ts';
 import { isThemselves } from './own.ts';
 import { RoleType } from './permissions.graphql.ts';
+import type { UserKey } from './user-key.ts';
+import { allUserOrders, userOrders } from './user-lists.ts';
 
 export const AccountTypeType = builder.enumType('AccountType', {
   description: 'The kind of a user.',

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Prisma, User } from '../../../generated/prisma/client.ts';
 import { by } from '../../audit/audit.service.ts';
-import { addressOf, soleUsername } from '../../users/accounts.service.ts';
+import { addressOf, soleUsername } from '../../users/account-names.ts';
 import { endOwnerSessions } from '../../users/builtin-owner.ts';
 import { hasPeople } from '../../users/users.service.ts';
 import type { Importing } from '../importing.ts';

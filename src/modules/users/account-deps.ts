@@ -1,0 +1,12 @@
+import type { Database } from '../../store/database.ts';
+import type { Revocations } from '../../store/revocations.ts';
+import type { AuditService } from '../audit/audit.service.ts';
+import type { UsersService } from './users.service.ts';
+
+/** What the use cases of accounts need. */
+export interface AccountDeps {
+  db: Database;
+  audit: AuditService;
+  users: UsersService;
+  revocations: Revocations;
+}
