@@ -3,7 +3,7 @@ import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, globalIdOf, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
-import { ApiKey, apiKeyOf } from '../tokens/tokens.graphql.ts';
+import { ApiKey, apiKeyOf } from '../tokens/api-keys.graphql.ts';
 import {
   credentialId,
   credentialIdDescription,

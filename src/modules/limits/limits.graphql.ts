@@ -4,7 +4,7 @@ import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { ApiKey, apiKeyOf } from '../tokens/tokens.graphql.ts';
+import { ApiKey, apiKeyOf } from '../tokens/api-keys.graphql.ts';
 import {
   credentialId,
   credentialIdDescription,

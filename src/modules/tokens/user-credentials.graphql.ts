@@ -12,7 +12,7 @@ import { loadRelated } from '../../graphql/related.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { PermissionType } from '../users/permissions.graphql.ts';
 import { User, userId, userIdDescription } from '../users/users.graphql.ts';
-import { readableProject } from './tokens.graphql.ts';
+import { readableProject } from './service-account-keys.graphql.ts';
 import {
   type UserCredentialFilter as Filter,
   type UserCredentialKind,

@@ -1,0 +1,13 @@
+// Registers the types and fields of this module in the schema.
+import './branches.graphql.ts';
+import './context.graphql.ts';
+import './export.graphql.ts';
+import './feedback.graphql.ts';
+import './messages.graphql.ts';
+import './models.graphql.ts';
+import './chat-locator.graphql.ts';
+import './seed.graphql.ts';
+import './session-changes.graphql.ts';
+import './sessions.graphql.ts';
+import './sources.graphql.ts';
+import './turns.graphql.ts';

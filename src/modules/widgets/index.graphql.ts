@@ -1,0 +1,3 @@
+// Registers the types and fields of this module in the schema.
+import './widgets.graphql.ts';
+import './visitors.graphql.ts';
