@@ -11,7 +11,10 @@ export function announce(url: string, firstKey: FirstAdminKey | null, log: Log |
     return;
   }
   const file = firstKey && 'file' in firstKey ? { firstAdminKeyFile: firstKey.file } : {};
-  log.info({ url, graphiql: `${url}/graphql`, restApi: `${url}/api/docs`, ...file }, 'Latchkey is listening');
+  log.info(
+    { url, graphiql: `${url}/graphql`, restApi: `${url}/api/docs`, docs: `${url}/docs`, ...file },
+    'Latchkey is listening',
+  );
   if (firstKey && 'secret' in firstKey)
     console.log(JSON.stringify({ firstAdminKey: firstKey.secret, msg: 'The first admin key, displayed only once' }));
 }
@@ -23,6 +26,7 @@ function welcome(url: string, firstKey: FirstAdminKey | null): string {
     '',
     `  GraphiQL    ${url}/graphql`,
     `  REST API    ${url}/api/docs`,
+    `  Docs        ${url}/docs`,
     ...noticeOf(firstKey),
     '',
     '  Ask it something:',

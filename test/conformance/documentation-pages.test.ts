@@ -113,4 +113,19 @@ describe('the pages under /docs', () => {
       }
     },
   );
+
+  it.each([
+    ['What is Latchkey?', 'quickstart'],
+    ['Which port does the server listen on?', 'settings'],
+    ['Can a limited key read chat history?', 'keys-and-permissions'],
+    ['How do I create a limited key?', 'keys-and-permissions'],
+    ['How do I back up the embedded database?', 'deployment'],
+    ['How do I stream an answer with a subscription?', 'graphql'],
+  ])('answer "%s" with a citation of /docs/%s', async (message, page) => {
+    const { body } = await kit.rest('POST', '/api/chat/send-chat-message', { body: { message, stream: false } });
+    const cited = all(body.answer, /\]\((http[^)]+)\)/g).map((link) => new URL(link).pathname);
+    expect(cited).toContain(`/docs/${page}`);
+    for (const path of cited) expect((await get(path)).status).toBe(200);
+    expect(body.answer).not.toContain('<!--');
+  });
 });

@@ -40,13 +40,14 @@ describe('the first start of the server', { timeout }, () => {
     const key = keyIn(latchkey);
     expect(output.stdout).toContain(`GraphiQL    ${url}/graphql`);
     expect(output.stdout).toContain(`REST API    ${url}/api/docs`);
+    expect(output.stdout).toContain(`Docs        ${url}/docs`);
     // Output that is not written to a terminal may be collected by other systems. It therefore contains the path of a
     // file that only the server's user can read, and not the key.
     expect(output.stdout).not.toContain(key);
     const file = keyFileIn(latchkey) ?? '';
     expect(file).toBe(`${store.environment.DATA_DIR}/first-admin-key`);
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    for (const page of ['/graphql', '/api/docs'])
+    for (const page of ['/graphql', '/api/docs', '/docs'])
       expect([page, (await fetch(`${url}${page}`, { headers: { accept: 'text/html' } })).status]).toEqual([page, 200]);
 
     const command = /curl [\s\S]*?send-chat-message/.exec(output.stdout)?.[0].replaceAll('\\\n', ' ') ?? '';
@@ -59,7 +60,7 @@ describe('the first start of the server', { timeout }, () => {
     expect(response.status).toBe(200);
     const { answer, citation_info, error_msg } = (await response.json()) as any;
     expect(answer).toContain('[[1]](');
-    const page = `${url}/guide/docs/keys-and-permissions.md`;
+    const page = `${url}/docs/keys-and-permissions`;
     expect(answer).toContain(`](${page})`);
     expect(citation_info[0]).toMatchObject({ type: 'citation_info', citation_number: 1 });
     expect(error_msg).toBeNull();

@@ -818,10 +818,17 @@ describe('the built-in guide', () => {
         documentId: 'latchkey-docs-search',
         title: 'Search',
         source: 'file',
-        link: 'http://localhost:4000/guide/docs/search.md',
+        link: 'http://localhost:4000/docs/search',
       },
     ]);
     expect(await knowledge.count(admin)).toBe(1);
+  });
+
+  it('is added without the comments of its file', async () => {
+    writeFileSync(page, '# Search\n\n<!-- not run: needs a palace -->\nA house <!-- of keys -->.');
+    await start();
+    const [hit] = await knowledge.retrieve(ben, { query: 'house', limit: 5 });
+    expect(hit?.text).toBe('# Search\n\nA house <!-- of keys -->.');
   });
 
   it('costs one statement when it has not changed', async () => {
@@ -834,7 +841,7 @@ describe('the built-in guide', () => {
     writeFileSync(page, '# Search\n\nA palace of keys.');
     await start('https://keys.example.com');
     const [hit] = await knowledge.retrieve(ben, { query: 'palace', limit: 5 });
-    expect(hit?.link).toBe('https://keys.example.com/guide/docs/search.md');
+    expect(hit?.link).toBe('https://keys.example.com/docs/search');
   });
 
   it('is not added again after it was removed', async () => {

@@ -12,13 +12,17 @@ const documentId = (file: string): string => `latchkey-${file.replace(/\.md$/, '
 /** Returns the first heading of a page. */
 const titleOf = (text: string): string => /^# (.+)$/m.exec(text)?.[1] ?? 'Latchkey';
 
+/** Returns the text of a page without its comments, which the built-in model must not quote. */
+const withoutComments = (text: string): string => text.replace(/^<!--[\s\S]*?-->\n/gm, '');
+
 /** The key of the setting that records the ingested pages: their IDs, and a digest of text and link. */
 const key = 'guide';
 
 /**
- * Ingests the pages in `docs/` as public documents, so that a new server can answer a question about itself. A page that an administrator deleted is not restored. A page is updated when its file changes, and deleted
- * when its file no longer exists. Runs one statement when no page changed. `publicUrl` has no trailing slash; `folder`
- * contains the files.
+ * Ingests the pages in `docs/` as public documents, so that a new server can answer a question about itself. Each links
+ * to its page under `/docs`. A page that an administrator deleted is not restored. A page is updated when its file
+ * changes, and deleted when its file no longer exists. Runs one statement when no page changed. `publicUrl` has no
+ * trailing slash; `folder` contains the files.
  */
 export async function ingestGuide(
   db: Database,
@@ -29,9 +33,9 @@ export async function ingestGuide(
   const row = await db.prisma.setting.findUnique({ where: { key } });
   const seen = (row?.value ?? {}) as Record<string, string>;
   const pages = documentationPages(folder).map((file) => {
-    const text = readFileSync(join(folder, file), 'utf8');
+    const text = withoutComments(readFileSync(join(folder, file), 'utf8'));
     const title = titleOf(text);
-    const link = `${publicUrl}/guide/${file}`;
+    const link = `${publicUrl}/${file.replace(/\.md$/, '')}`;
     const digest = createHash('sha256')
       .update(JSON.stringify([title, text, link]))
       .digest('hex');
