@@ -16,6 +16,18 @@ const transactionTimeouts = { maxWait: 60_000, timeout: 120_000 };
 /** Placeholder for the ID of an object that a dry run did not create. */
 const planned = '';
 
+/** One object to import. */
+export interface Entry {
+  /** The ID in the source. */
+  id: string | number;
+  /** The name in the report. */
+  name: string;
+  /** Runs before the transaction, and can be repeated without harm. */
+  prepare?: () => Promise<void>;
+  /** Writes the object and returns its new ID. */
+  work: (transaction: Transaction) => Promise<string>;
+}
+
 /** Objects of one kind that are written together. */
 export interface Batch<Item> {
   items: readonly Item[];
@@ -90,14 +102,7 @@ export class Ledger {
    * Creates one object with its record in one transaction, unless it was imported before. Returns its new ID, or null
    * when it could not be imported, which is reported with the reason.
    */
-  async bring(
-    kind: string,
-    sourceId: string | number,
-    name: string,
-    work: (transaction: Transaction) => Promise<string>,
-    /** Runs before the transaction, and can be repeated without harm. */
-    prepare?: () => Promise<void>,
-  ): Promise<string | null> {
+  async bring(kind: string, { id: sourceId, name, prepare, work }: Entry): Promise<string | null> {
     const id = String(sourceId);
     const before = this.targetOf(kind, id);
     const { db, report, source, dryRun } = this.parts;

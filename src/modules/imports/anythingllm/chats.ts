@@ -19,21 +19,25 @@ function importSession(
 ): Promise<string | null> {
   const { key, userId, thread, clientKey } = conversation;
   const name = nameOf(conversation);
-  return ledger.bring('session', key, name ?? key, async (transaction) => {
-    const ownerId = userId === null ? operator.userId : ledger.targetOf('user', userId);
-    if (ownerId === undefined) throw new Unfit('its owner was not imported');
-    await agentStillHere(transaction, agentId);
-    await userStillHere(transaction, ownerId);
-    const written = await writeSession(transaction, {
-      userId: ownerId,
-      agentId,
-      name,
-      slug: thread?.slug && fitsUrl.test(thread.slug) ? thread.slug : null,
-      clientKey: clientKey !== null && clientKey.length <= 500 ? clientKey : null,
-      createdAt: begun,
-      updatedAt: thread?.lastUpdatedAt ?? exchanges.at(-1)?.createdAt ?? begun,
-    });
-    return written.id;
+  return ledger.bring('session', {
+    id: key,
+    name: name ?? key,
+    async work(transaction) {
+      const ownerId = userId === null ? operator.userId : ledger.targetOf('user', userId);
+      if (ownerId === undefined) throw new Unfit('its owner was not imported');
+      await agentStillHere(transaction, agentId);
+      await userStillHere(transaction, ownerId);
+      const written = await writeSession(transaction, {
+        userId: ownerId,
+        agentId,
+        name,
+        slug: thread?.slug && fitsUrl.test(thread.slug) ? thread.slug : null,
+        clientKey: clientKey !== null && clientKey.length <= 500 ? clientKey : null,
+        createdAt: begun,
+        updatedAt: thread?.lastUpdatedAt ?? exchanges.at(-1)?.createdAt ?? begun,
+      });
+      return written.id;
+    },
   });
 }
 

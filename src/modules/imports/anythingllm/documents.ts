@@ -92,14 +92,18 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
 
   for (const name of folders)
     if (name !== defaultFolder)
-      await ledger.bring('folder', name, name, async (transaction) => {
-        const { id } = await transaction.documentFolder.upsert({
-          where: folderNamed(name),
-          create: { name },
-          update: {},
-        });
-        await checkFolderCount(transaction);
-        return String(id);
+      await ledger.bring('folder', {
+        id: name,
+        name,
+        async work(transaction) {
+          const { id } = await transaction.documentFolder.upsert({
+            where: folderNamed(name),
+            create: { name },
+            update: {},
+          });
+          await checkFolderCount(transaction);
+          return String(id);
+        },
       });
 
   // A folder beyond the server's maximum is not imported. Its documents are, into the default folder.
@@ -128,11 +132,15 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
     if (fresh && storable(document.pageContent).length < document.pageContent.length)
       report.changed(`document ${location}`, 'was imported without its NUL characters');
     const id = documentId(ledger.source, key);
-    await ledger.bring(
-      'document',
-      key,
-      location,
-      async (transaction) => {
+    await ledger.bring('document', {
+      id: key,
+      name: location,
+      // Repeated after an interrupted run with the same ID, and so the same document.
+      async prepare() {
+        const content = { id, ...contentOf(document, name), source: 'anythingllm', isPublic: true };
+        await services.knowledge.ingest(operator, content, 'IMPORT');
+      },
+      async work(transaction) {
         const taken = await transaction.document.count({ where: { fileName: name, externalId: { not: id } } });
         if (taken > 0)
           report.changed(`document ${location}`, 'was renamed because another document has this file name');
@@ -146,12 +154,7 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
         await transaction.document.update({ where: { externalId: id }, data });
         return id;
       },
-      // Repeated after an interrupted run with the same ID, and so the same document.
-      async () => {
-        const content = { id, ...contentOf(document, name), source: 'anythingllm', isPublic: true };
-        await services.knowledge.ingest(operator, content, 'IMPORT');
-      },
-    );
+    });
   }
   return keys;
 }

@@ -168,38 +168,46 @@ async function newSession(
   if (agentId === null) return null;
   // Recorded under its first chat, since another person can have the name later.
   const key = nobody.has(username) ? `nobody:${first.id}` : first.id;
-  return ledger.bring('session', key, `${workspace} of ${username}`, async (transaction) => {
-    await agentStillHere(transaction, Number(agentId));
-    await userStillHere(transaction, person.id);
-    const written = await writeSession(transaction, {
-      userId: person.id,
-      agentId: Number(agentId),
-      name: nobody.has(username) ? cutTo(username, 500) || null : null,
-      clientKey: '',
-      createdAt: first.createdAt,
-      updatedAt: last.createdAt,
-    });
-    return written.id;
+  return ledger.bring('session', {
+    id: key,
+    name: `${workspace} of ${username}`,
+    async work(transaction) {
+      await agentStillHere(transaction, Number(agentId));
+      await userStillHere(transaction, person.id);
+      const written = await writeSession(transaction, {
+        userId: person.id,
+        agentId: Number(agentId),
+        name: nobody.has(username) ? cutTo(username, 500) || null : null,
+        clientKey: '',
+        createdAt: first.createdAt,
+        updatedAt: last.createdAt,
+      });
+      return written.id;
+    },
   });
 }
 
 /** Returns the agent with the name of a workspace. */
 function agentOf({ operator, ledger }: Importing, workspace: string): Promise<string | null> {
-  return ledger.bring('agent', workspace, workspace, async (transaction) => {
-    const name = cutTo(workspace, 255);
-    const ownerId = operator.userId;
-    const own = await transaction.agent.findFirst({ where: { name, ownerId, deletedAt: null } });
-    if (own) return String(own.id);
-    const { id } = await transaction.agent.create({
-      data: {
-        ...workspaceAgent,
-        name,
-        slug: await freeSlug(transaction, slugOf(name)),
-        isPublic: true,
-        owner: { connect: { id: ownerId } },
-        actions: { connect: (await actionIds(transaction, ['SearchTool'])).map((action) => ({ id: action })) },
-      },
-    });
-    return String(id);
+  return ledger.bring('agent', {
+    id: workspace,
+    name: workspace,
+    async work(transaction) {
+      const name = cutTo(workspace, 255);
+      const ownerId = operator.userId;
+      const own = await transaction.agent.findFirst({ where: { name, ownerId, deletedAt: null } });
+      if (own) return String(own.id);
+      const { id } = await transaction.agent.create({
+        data: {
+          ...workspaceAgent,
+          name,
+          slug: await freeSlug(transaction, slugOf(name)),
+          isPublic: true,
+          owner: { connect: { id: ownerId } },
+          actions: { connect: (await actionIds(transaction, ['SearchTool'])).map((action) => ({ id: action })) },
+        },
+      });
+      return String(id);
+    },
   });
 }

@@ -58,42 +58,46 @@ export async function importPeople(importing: Importing, source: Source): Promis
       report.leave(`user ${oneLine(name)}`, 'has a user name that is not allowed here');
       return;
     }
-    await ledger.bring('user', row.id, name, async (transaction) => {
-      await services.users.lockAdmins(transaction);
-      const before = await accountOf(transaction, name);
-      if (before) {
-        // A name is not proof of identity: imported objects are never assigned to an administrator of this server.
-        if (before.role === 'ADMIN' && before.id !== operator.userId)
-          throw new Unfit('has the name of an administrator here and was not matched with that account');
-        if (rows.some(({ id }) => id !== row.id && ledger.targetOf('user', id) === before.id))
-          throw new Unfit('matches an account that already belongs to another imported person');
-        report.changed(`user ${name}`, 'already existed; their chats belong to that account');
-        return before.id;
-      }
-      const first = !(await hasPeople(transaction));
-      const user = await transaction.user.create({
-        data: {
-          email: await freeAddress(transaction, name),
-          username: name,
-          name,
-          role: row.role === 'admin' ? 'ADMIN' : 'BASIC',
-          active: !row.suspended,
-          dailyMessageLimit: limitOf(row.dailyMessageLimit),
-          bio: cutTo(row.bio ?? '', 1000),
-          ...(row.createdAt && { createdAt: row.createdAt }),
-        },
-      });
-      // Once people can log in, the server's own password no longer works.
-      if (first) ended.push(...(await endOwnerSessions(transaction)));
-      await services.audit.record(transaction, {
-        ...by(operator),
-        action: 'user.create',
-        target: { type: 'User', id: user.id },
-        detail: { email: user.email, role: user.role, importedFrom: ledger.source },
-      });
-      if (row.role === 'manager') report.changed(`user ${name}`, 'was a manager and now has the role BASIC');
-      fresh.push(name);
-      return user.id;
+    await ledger.bring('user', {
+      id: row.id,
+      name,
+      async work(transaction) {
+        await services.users.lockAdmins(transaction);
+        const before = await accountOf(transaction, name);
+        if (before) {
+          // A name is not proof of identity: imported objects are never assigned to an administrator of this server.
+          if (before.role === 'ADMIN' && before.id !== operator.userId)
+            throw new Unfit('has the name of an administrator here and was not matched with that account');
+          if (rows.some(({ id }) => id !== row.id && ledger.targetOf('user', id) === before.id))
+            throw new Unfit('matches an account that already belongs to another imported person');
+          report.changed(`user ${name}`, 'already existed; their chats belong to that account');
+          return before.id;
+        }
+        const first = !(await hasPeople(transaction));
+        const user = await transaction.user.create({
+          data: {
+            email: await freeAddress(transaction, name),
+            username: name,
+            name,
+            role: row.role === 'admin' ? 'ADMIN' : 'BASIC',
+            active: !row.suspended,
+            dailyMessageLimit: limitOf(row.dailyMessageLimit),
+            bio: cutTo(row.bio ?? '', 1000),
+            ...(row.createdAt && { createdAt: row.createdAt }),
+          },
+        });
+        // Once people can log in, the server's own password no longer works.
+        if (first) ended.push(...(await endOwnerSessions(transaction)));
+        await services.audit.record(transaction, {
+          ...by(operator),
+          action: 'user.create',
+          target: { type: 'User', id: user.id },
+          detail: { email: user.email, role: user.role, importedFrom: ledger.source },
+        });
+        if (row.role === 'manager') report.changed(`user ${name}`, 'was a manager and now has the role BASIC');
+        fresh.push(name);
+        return user.id;
+      },
     });
   }
 

@@ -118,9 +118,11 @@ export async function importWorkspaces(importing: Importing, source: Source): Pr
   }
 
   for (const row of source.rows('workspaces', WorkspaceRow)) {
-    await ledger.bring('agent', row.id, row.name || row.slug || String(row.id), (transaction) =>
-      create(transaction, row),
-    );
+    await ledger.bring('agent', {
+      id: row.id,
+      name: row.name || row.slug || String(row.id),
+      work: (transaction) => create(transaction, row),
+    });
     ledger.step('agent', source.count('workspaces'));
   }
 }
@@ -135,12 +137,16 @@ export async function importMembers(importing: Importing, source: Source): Promi
     if (agentId === undefined || userId === undefined)
       report.leave(`member ${key}`, 'refers to a workspace or a user that was not imported');
     else
-      await ledger.bring('member', key, key, async (transaction) => {
-        const where = { agentId: Number(agentId), userId };
-        await agentStillHere(transaction, where.agentId);
-        await userStillHere(transaction, userId);
-        await transaction.agentShare.upsert({ where: { agentId_userId: where }, create: where, update: {} });
-        return `${agentId}:${userId}`;
+      await ledger.bring('member', {
+        id: key,
+        name: key,
+        async work(transaction) {
+          const where = { agentId: Number(agentId), userId };
+          await agentStillHere(transaction, where.agentId);
+          await userStillHere(transaction, userId);
+          await transaction.agentShare.upsert({ where: { agentId_userId: where }, create: where, update: {} });
+          return `${agentId}:${userId}`;
+        },
       });
   }
 }
@@ -168,16 +174,20 @@ export async function importAttachments(
     if (agentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its workspace was not imported');
     else if (documentId === undefined) report.leave(`attachment ${oneLine(name)}`, 'its document was not imported');
     else
-      await ledger.bring('attachment', key, name, async (transaction) => {
-        const id = Number(agentId);
-        await agentStillHere(transaction, id);
-        const where = { externalId: documentId };
-        if ((await transaction.document.count({ where })) === 0) throw new Unfit('its document was deleted here');
-        await transaction.agent.update({
-          where: { id },
-          data: { documents: { connect: where }, ...(pinned && { pinnedDocuments: { connect: where } }) },
-        });
-        return documentId;
+      await ledger.bring('attachment', {
+        id: key,
+        name,
+        async work(transaction) {
+          const id = Number(agentId);
+          await agentStillHere(transaction, id);
+          const where = { externalId: documentId };
+          if ((await transaction.document.count({ where })) === 0) throw new Unfit('its document was deleted here');
+          await transaction.agent.update({
+            where: { id },
+            data: { documents: { connect: where }, ...(pinned && { pinnedDocuments: { connect: where } }) },
+          });
+          return documentId;
+        },
       });
   }
 }

@@ -151,9 +151,11 @@ export async function importAgents(importing: Importing, client: OnyxClient): Pr
     }
     const files = dryRun ? [] : agent.user_file_ids.map((file) => ({ id: file, name: null }));
     const fileIds = await importFiles(importing, client, files);
-    const target = await ledger.bring('agent', id, wanted, (transaction) =>
-      create(transaction, agent, wanted, fileIds),
-    );
+    const target = await ledger.bring('agent', {
+      id,
+      name: wanted,
+      work: (transaction) => create(transaction, agent, wanted, fileIds),
+    });
     return target !== null;
   }
 

@@ -248,23 +248,27 @@ export async function importChats(
     const name = nameOf(data.description ?? ref.name, 500);
     const projectId = projects.projectOf.get(ref.id);
     const begun = data.time_created ?? ref.time_created ?? messages[0]?.time_sent ?? new Date();
-    const target = await ledger.bring('session', ref.id, name ?? ref.id, async (transaction) => {
-      await userStillHere(transaction, operator.userId);
-      const model = data.current_alternate_model ? services.models.find(data.current_alternate_model) : null;
-      const { current_temperature_override: temperature } = data;
-      const session = await writeSession(transaction, {
-        id: ref.id,
-        userId: operator.userId,
-        agentId: await agentOf(transaction, personaId, name ?? ref.id),
-        projectId: projectId === undefined ? null : Number(ledger.targetOf('project', projectId)),
-        name,
-        sharing: data.shared_status === 'public' ? 'PUBLIC' : 'PRIVATE',
-        model: model?.modelId ?? null,
-        temperature: temperature !== null && temperature >= 0 && temperature <= 2 ? temperature : null,
-        createdAt: begun,
-        updatedAt: ref.time_updated ?? nodes.at(-1)?.message.time_sent ?? begun,
-      });
-      return session.id;
+    const target = await ledger.bring('session', {
+      id: ref.id,
+      name: name ?? ref.id,
+      async work(transaction) {
+        await userStillHere(transaction, operator.userId);
+        const model = data.current_alternate_model ? services.models.find(data.current_alternate_model) : null;
+        const { current_temperature_override: temperature } = data;
+        const session = await writeSession(transaction, {
+          id: ref.id,
+          userId: operator.userId,
+          agentId: await agentOf(transaction, personaId, name ?? ref.id),
+          projectId: projectId === undefined ? null : Number(ledger.targetOf('project', projectId)),
+          name,
+          sharing: data.shared_status === 'public' ? 'PUBLIC' : 'PRIVATE',
+          model: model?.modelId ?? null,
+          temperature: temperature !== null && temperature >= 0 && temperature <= 2 ? temperature : null,
+          createdAt: begun,
+          updatedAt: ref.time_updated ?? nodes.at(-1)?.message.time_sent ?? begun,
+        });
+        return session.id;
+      },
     });
     if (target === null || fresh.length === 0) return;
     await bringMessages(target, {

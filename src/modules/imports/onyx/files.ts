@@ -64,7 +64,7 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
   const { ledger, report, dryRun } = importing;
   const { id, name } = await told(client, file);
   const called = name ?? id;
-  const record = (stored: string) => ledger.bring('file', id, called, async () => stored);
+  const record = (stored: string) => ledger.bring('file', { id, name: called, work: async () => stored });
   if (dryRun || ledger.targetOf('file', id) !== undefined) return record('');
 
   let bytes: Uint8Array;

@@ -44,25 +44,29 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
   async function create(project: Project, name: string): Promise<string | null> {
     const fresh = ledger.targetOf('project', project.id) === undefined && !dryRun;
     const instructions = fresh ? await instructionsOf(project) : null;
-    return ledger.bring('project', project.id, name, async (transaction) => {
-      if ((instructions?.length ?? 0) > 20_000)
-        report.changed(`project ${name}`, 'was imported with truncated instructions');
-      const made = await transaction.project.create({
-        data: {
-          name,
-          description: nameOf(project.description, 2000),
-          instructions: nameOf(instructions, 20_000),
-          ownerId: operator.userId,
-          ...(project.created_at && { createdAt: project.created_at }),
-        },
-      });
-      await services.audit.record(transaction, {
-        ...by(operator),
-        action: 'project.create',
-        target: { type: 'Project', id: made.id },
-        detail: { name: made.name, importedFrom: ledger.source },
-      });
-      return String(made.id);
+    return ledger.bring('project', {
+      id: project.id,
+      name,
+      async work(transaction) {
+        if ((instructions?.length ?? 0) > 20_000)
+          report.changed(`project ${name}`, 'was imported with truncated instructions');
+        const made = await transaction.project.create({
+          data: {
+            name,
+            description: nameOf(project.description, 2000),
+            instructions: nameOf(instructions, 20_000),
+            ownerId: operator.userId,
+            ...(project.created_at && { createdAt: project.created_at }),
+          },
+        });
+        await services.audit.record(transaction, {
+          ...by(operator),
+          action: 'project.create',
+          target: { type: 'Project', id: made.id },
+          detail: { name: made.name, importedFrom: ledger.source },
+        });
+        return String(made.id);
+      },
     });
   }
 
@@ -72,11 +76,15 @@ export async function importProjects(importing: Importing, client: OnyxClient): 
     const [fileId] = await importFiles(importing, client, [{ id, name: file.name }]);
     const key = `${project.id}:${id}`;
     if (fileId === undefined && !dryRun) return;
-    await ledger.bring('link', key, `${file.name ?? id} to ${project.name ?? project.id}`, async (transaction) => {
-      const where = { id: Number(target) };
-      if ((await transaction.project.count({ where })) === 0) throw new Unfit('its project was deleted here');
-      await transaction.project.update({ where, data: { files: { connect: { id: fileId ?? '' } } } });
-      return key;
+    await ledger.bring('link', {
+      id: key,
+      name: `${file.name ?? id} to ${project.name ?? project.id}`,
+      async work(transaction) {
+        const where = { id: Number(target) };
+        if ((await transaction.project.count({ where })) === 0) throw new Unfit('its project was deleted here');
+        await transaction.project.update({ where, data: { files: { connect: { id: fileId ?? '' } } } });
+        return key;
+      },
     });
   }
 
