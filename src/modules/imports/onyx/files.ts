@@ -1,6 +1,7 @@
 import { AppError } from '../../../errors.ts';
 import type { Importing } from '../importing.ts';
-import { type OnyxClient, Refused } from './client.ts';
+import type { OnyxClient } from './client.ts';
+import { OnyxResponseError } from './response-errors.ts';
 import { ProjectFile } from './shapes.ts';
 
 /** Maximum size of a file in bytes; the server's own limit can be lower. */
@@ -71,7 +72,7 @@ async function importFile(importing: Importing, client: OnyxClient, file: NamedF
   try {
     bytes = await client.bytes(`/chat/file/${encodeURIComponent(id)}`, maxFile);
   } catch (error) {
-    if (!(error instanceof Refused && error.definite)) throw error;
+    if (!(error instanceof OnyxResponseError && error.definite)) throw error;
     report.leave(`file ${called}`, `its content is not available: ${error.message}`);
     return null;
   }

@@ -3,8 +3,9 @@ import { type ImportFoundation, type Importing, importFrom } from '../importing.
 import { oneLine, type Report } from '../report.ts';
 import { importAgents } from './agents.ts';
 import { importChats } from './chats.ts';
-import { type OnyxClient, openOnyx, orReport, type Wait } from './client.ts';
+import { type OnyxClient, openOnyx, orReport } from './client.ts';
 import { importProjects } from './projects.ts';
+import type { Wait } from './requests.ts';
 import { Named } from './shapes.ts';
 
 /** Statuses of lists that a server does not provide to this key: no license, permission or vector database. */

@@ -109,6 +109,7 @@ export const Session = z.object({
   current_alternate_model: text,
   current_temperature_override: number,
 });
+export type Session = z.output<typeof Session>;
 
 export const Project = z.object({
   id,
