@@ -585,6 +585,26 @@ describe('users whose usernames yield the same address', () => {
   });
 });
 
+describe('folders whose names look the same in another normalization form', () => {
+  it('are the folder of this server, and the default folder for its name', async () => {
+    const other = storageFolder();
+    await other.database({ system_settings: [{ label: 'telemetry_id', value: 'lookalike-folders' }] });
+    for (const name of ['Me\u0301moires', 'ｃustom-documents'])
+      other.write(`documents/${name}/one.json`, JSON.stringify(document(`Form of ${name}`, `The text of ${name}.`)));
+    const { id } = await kit.prisma.documentFolder.create({ data: { name: 'M\u00e9moires' } });
+    const report = await run({}, other.path);
+    expect(report.lines().join('\n')).not.toContain('Failed');
+    expect(report.totals()).toMatchObject({ folder: { imported: 1 }, document: { imported: 2 } });
+    const imported = await kit.prisma.document.findMany({
+      where: { title: { startsWith: 'Form of ' } },
+      orderBy: { title: 'asc' },
+      select: { folderId: true },
+    });
+    expect(imported).toEqual([{ folderId: id }, { folderId: null }]);
+    other.remove();
+  });
+});
+
 describe('folders beyond the maximum of the server', () => {
   it('are not imported, and their documents go to the default folder', async () => {
     const other = storageFolder();
@@ -962,7 +982,8 @@ describe('the operator of an import', () => {
     const { db, settings } = kit.booted.foundation;
     const key = await kit.prisma.user.findUniqueOrThrow({ where: { id: foundation.operator.userId } });
     expect(key.role).toBe('ADMIN');
-    expect(await operatorOf(db, settings, 'ROOT.ADMIN@anythingllm.invalid')).toMatchObject({ name: 'root.admin' });
+    for (const address of ['ROOT.ADMIN@anythingllm.invalid', 'ｒoot.admin@anything\u00adllm.invalid'])
+      expect(await operatorOf(db, settings, address)).toMatchObject({ name: 'root.admin' });
     for (const address of ['bob@anythingllm.invalid', 'nobody@x.example'])
       await expect(operatorOf(db, settings, address)).rejects.toThrow('no administrator has this address');
   });

@@ -348,6 +348,33 @@ describe('the messages of a chat', () => {
 });
 
 describe('an imported agent', () => {
+  it('is shared with people whose addresses are written in another case or normalization form', async () => {
+    for (const email of ['fiona@sea.example', 'sam@sea.example'])
+      await kit.prisma.user.create({ data: { email, name: email } });
+    const server = await recorded({
+      '/persona': [{ id: 7, name: 'Shared' }],
+      '/persona/7': {
+        id: 7,
+        name: 'Shared',
+        users: [{ id: randomUUID(), email: 'ﬁona@sea.example' }],
+        user_shares: [{ email: 'ＳＡＭ@sea.example', permission: 'EDITOR' }],
+      },
+      '/user/projects': [],
+      ...chats(),
+    });
+    const { text } = await bringFrom(server.url);
+    expect(text).not.toContain('have no account on this server');
+    const shares = await kit.prisma.agentShare.findMany({
+      where: { agent: { name: 'Shared' } },
+      orderBy: { user: { email: 'asc' } },
+      select: { permission: true, user: { select: { email: true } } },
+    });
+    expect(shares).toEqual([
+      { permission: 'VIEWER', user: { email: 'fiona@sea.example' } },
+      { permission: 'EDITOR', user: { email: 'sam@sea.example' } },
+    ]);
+  });
+
   it('does not search all documents when it was limited to folders', async () => {
     const server = await recorded({
       '/persona': [{ id: 8, name: 'Foldered' }],

@@ -5,6 +5,7 @@ import { hashSecret } from '../../authz/secret.ts';
 import type { User } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
+import { comparable } from '../../text/normalize.ts';
 
 /** The command cannot run. The message is one line for the operator. */
 export class ImportError extends Error {
@@ -21,7 +22,7 @@ const admin = { role: 'ADMIN', active: true } as const;
 async function findAdmin(db: Database, settings: Settings, address: string | null): Promise<User | null> {
   const { user } = db.prisma;
   if (address !== null) {
-    const found = await user.findFirst({ where: { ...admin, email: address.toLowerCase() } });
+    const found = await user.findFirst({ where: { ...admin, email: comparable(address) } });
     if (!found) throw new ImportError(`--as ${address}: no administrator has this address`);
     return found;
   }

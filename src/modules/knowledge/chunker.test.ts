@@ -125,6 +125,8 @@ describe('headings in a chunked document', () => {
 
   it('do not repeat the title of the document', () => {
     expect(one('# guide\n\nText.')[0]?.heading).toBe('Guide');
+    // Full-width letters and a soft hyphen.
+    expect(one('# Ｇｕｉ\u00adｄｅ\n\nText.')[0]?.heading).toBe('Guide');
     expect(one('No heading at all.')[0]?.heading).toBe('Guide');
   });
 

@@ -1,3 +1,4 @@
+import { comparable } from '../../text/normalize.ts';
 import { cutText } from '../../unicode.ts';
 
 /** A text of a document, Markdown or plain, with its link. */
@@ -23,7 +24,7 @@ export interface Chunk {
  * Part of the content hash of a document, so that a change of these rules splits documents again when they are sent
  * again.
  */
-export const chunkerVersion = 1;
+export const chunkerVersion = 2;
 
 /** Returns the number of characters that `estimateTokens` counts as this number of tokens. */
 const tokens = (count: number) => count * 4;
@@ -80,7 +81,7 @@ export function chunkSections(sections: readonly Section[], title: string): Chun
 }
 
 function headingOf(title: string, path: readonly string[]): string {
-  const same = path[0]?.toLowerCase() === title.trim().toLowerCase();
+  const same = comparable(path[0] ?? '').trim() === comparable(title).trim();
   return [title.trim(), ...(same ? path.slice(1) : path)].filter(Boolean).join(' › ');
 }
 

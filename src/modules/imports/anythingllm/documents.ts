@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Prisma } from '../../../generated/prisma/client.ts';
+import { searchForm } from '../../../text/normalize.ts';
 import { cutText } from '../../../unicode.ts';
 import { checkFolderCount } from '../../knowledge/folders.service.ts';
 import { defaultFolder, folderNamed } from '../../knowledge/location.ts';
@@ -71,13 +72,10 @@ function contentOf(document: StoredDocument, fileName: string) {
   };
 }
 
-/**
- * Imports the documents with their locations. They are public, like all documents that are named by a location. Returns
- * the keys of the readable ones by location.
- */
-export async function importDocuments(importing: Importing, folder: Folder): Promise<Map<string, string>> {
-  const { services, operator, ledger, report } = importing;
+const isDefault = (folder: string): boolean => searchForm(folder) === defaultFolder;
 
+/** Lists the folders and the files of documents, and reports the other entries. */
+function listDocuments({ report }: Importing, folder: Folder) {
   const folders: string[] = [];
   for (const { name, isFolder } of folder.list('documents'))
     if (isFolder) folders.push(name);
@@ -89,9 +87,13 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
       return [];
     }),
   );
+  return { folders, files };
+}
 
+/** Imports the folders besides the default folder. */
+async function importFolders({ ledger }: Importing, folders: readonly string[]): Promise<void> {
   for (const name of folders)
-    if (name !== defaultFolder)
+    if (!isDefault(name))
       await ledger.bring('folder', {
         id: name,
         name,
@@ -105,9 +107,19 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
           return String(id);
         },
       });
+}
+
+/**
+ * Imports the documents with their locations. They are public, like all documents that are named by a location. Returns
+ * the keys of the readable ones by location.
+ */
+export async function importDocuments(importing: Importing, folder: Folder): Promise<Map<string, string>> {
+  const { services, operator, ledger, report } = importing;
+  const { folders, files } = listDocuments(importing, folder);
+  await importFolders(importing, folders);
 
   // A folder beyond the server's maximum is not imported. Its documents are, into the default folder.
-  const hasFolder = (name: string): boolean => name !== defaultFolder && ledger.targetOf('folder', name) !== undefined;
+  const hasFolder = (name: string): boolean => !isDefault(name) && ledger.targetOf('folder', name) !== undefined;
   const keys = new Map<string, string>();
   const locations = new Map<string, string>();
   for (const { parent, name, location } of files) {
@@ -147,7 +159,7 @@ export async function importDocuments(importing: Importing, folder: Folder): Pro
         const { wordCount, token_count_estimate: tokenCount } = document;
         const data: Prisma.DocumentUpdateInput = {
           ...(taken === 0 && { fileName: name }),
-          ...(hasFolder(parent) && { folder: { connect: { name: parent } } }),
+          ...(hasFolder(parent) && { folder: { connect: folderNamed(parent) } }),
           ...(wordCount !== null && { wordCount }),
           ...(tokenCount !== null && { tokenCount }),
         };
