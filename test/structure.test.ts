@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { excessesOf, limits, problemsOf } from '../scripts/structure.mjs';
+import { excessesOf, limits, mutualImports, pairProblemsOf, problemsOf } from '../scripts/structure.mjs';
 
 const long = `function long() {\n${'  step();\n'.repeat(limits.lines)}}\n`;
 
@@ -21,12 +21,42 @@ describe('the check of the structure', () => {
 
   it.each([
     ['src/modules/a/a.service.ts', '../../graphql/builder.ts'],
+    ['src/modules/a/a.service.ts', '../../rest/body.ts'],
+    ['src/modules/a/a.service.ts', './a.graphql.ts'],
+    ['src/modules/a/a.service.ts', 'graphql'],
+    ['src/modules/a/a.service.ts', '@pothos/core'],
     ['src/authz/a.ts', '../modules/a/a.service.ts'],
     ['src/rest/onyx/a.ts', '../anythingllm/b.ts'],
     ['src/http/a.ts', '../rest/onyx/errors.ts'],
   ])('reports that %s imports %s', (file, target) => {
     const [key] = [...excessesOf(file, `import { a } from '${target}';`).keys()];
     expect(key).toMatch(/^barrier /);
+  });
+
+  it.each([
+    `export { a } from '../modules/a/a.service.ts';`,
+    `import '../modules/a/a.service.ts';`,
+    `type A = import('../modules/a/a.service.ts').A;`,
+    `const a = await import('../modules/a/a.service.ts');`,
+  ])('reports an import across a barrier that is written as %s', (text) => {
+    expect([...excessesOf('src/store/a.ts', text).keys()]).toEqual([expect.stringMatching(/^barrier /)]);
+  });
+
+  it('reports modules that import each other, unless the pair is known with a reason', () => {
+    const pairs = mutualImports(
+      new Map([
+        ['src/modules/a/a.ts', `import { b } from '../b/b.ts';\nimport type { C } from '../c/c.ts';`],
+        ['src/modules/b/b.ts', `import { other } from './other.ts';`],
+        ['src/modules/b/other.ts', `export type { A } from '../a/a.ts';`],
+        ['src/modules/c/c.ts', `import { shared } from '../shared.ts';`],
+      ]),
+    );
+    expect([...pairs]).toEqual([
+      ['a <-> b', ['src/modules/a/a.ts -> src/modules/b/b.ts', 'src/modules/b/other.ts -> src/modules/a/a.ts']],
+    ]);
+    expect(pairProblemsOf(pairs, {})).toEqual([expect.stringContaining('a <-> b')]);
+    expect(pairProblemsOf(pairs, { 'a <-> b': 'a reason' })).toEqual([]);
+    expect(pairProblemsOf(new Map(), { 'a <-> b': 'a reason' })).toHaveLength(1);
   });
 
   it('accepts excesses up to their ceiling, and rejects a ceiling that is higher than needed', () => {

@@ -47,10 +47,16 @@ export function integerId(value: string | number, typename: string, path: Path):
  * Returns the integer database ID for a value that is either that ID or the global ID of one of several types, whose
  * objects have their IDs in common. Throws BAD_USER_INPUT for any other text and for the global ID of another type.
  */
-export function integerIdOf(value: string | number, typenames: readonly [string, ...string[]], path: Path): number {
+function integerIdOf(value: string | number, typenames: readonly [string, ...string[]], path: Path): number {
   const named = globalIdOf(String(value))?.typename;
   return integerId(value, typenames.find((name) => name === named) ?? typenames[0], path);
 }
+
+/** Reads the ID of a credential of any kind: the integer ID or the global ID of any of its types. */
+export const credentialId = (value: string | number, path: Path): number =>
+  integerIdOf(value, ['UserCredential', 'ApiKey', 'ProjectToken', 'PersonalAccessToken'], path);
+
+export const credentialIdDescription = 'by a global ID or the integer `databaseId`';
 
 /**
  * Returns the UUID, in lower case, for a value that is either that UUID or the global ID of the type. The service

@@ -7,7 +7,7 @@ import '../modules/gateway/index.graphql.ts';
 import '../modules/history/history.graphql.ts';
 import '../modules/knowledge/index.graphql.ts';
 import '../modules/limits/limits.graphql.ts';
-import '../modules/projects/projects.graphql.ts';
+import '../modules/projects/index.graphql.ts';
 import '../modules/settings/settings.graphql.ts';
 import '../modules/tokens/index.graphql.ts';
 import '../modules/users/index.graphql.ts';

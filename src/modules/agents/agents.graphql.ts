@@ -10,8 +10,6 @@ import { globalId, integerId, integerIdList, textIdList, uuidId, uuidIdList } fr
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { cut, type PageArgs } from '../../paging.ts';
 import { modelOf } from '../chat/overrides.ts';
-import { DocumentConnection } from '../knowledge/knowledge.graphql.ts';
-import { documentsById } from '../knowledge/knowledge.service.ts';
 import { User } from '../users/users.graphql.ts';
 import { Action } from './actions.graphql.ts';
 import { type AgentFilter, agentOrder, agentShareOrder } from './agent-lists.ts';
@@ -237,52 +235,6 @@ export const Agent = builder.prismaNode('Agent', {
       listSize: 5,
       description: 'The actions that the agent can take in a turn: at most 100.',
       query: { orderBy: { id: 'asc' }, take: 100 },
-    }),
-    documents: t.field({
-      type: DocumentConnection,
-      nullable: true,
-      authScopes: { permission: 'read:search' },
-      description: 'The documents of the agent that the caller may read, by `databaseId`.',
-      args: {
-        ...pageArgs(t.arg),
-        filesIncluded: t.arg.boolean({
-          required: true,
-          defaultValue: true,
-          description: 'Whether the list includes documents that hold the text of an uploaded file. Defaults to true.',
-        }),
-      },
-      select: ({ filesIncluded, ...args }, { principal, pageLimit }, nested) => {
-        const listed = { AND: [visible.documents(signedIn(principal)), filesIncluded ? {} : { fileId: null }] };
-        const { where, ...page } = documentsById.page(args, pageLimit);
-        return {
-          documents: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
-          _count: { select: { documents: { where: listed } } },
-        };
-      },
-      resolve: (agent, args, { pageLimit }) => {
-        const page = cut(agent.documents, documentsById.page(args, pageLimit));
-        return connection(documentsById, page, args, async () => agent._count.documents);
-      },
-    }),
-    pinnedDocuments: t.field({
-      type: DocumentConnection,
-      nullable: true,
-      authScopes: { permission: 'read:search' },
-      description:
-        'The documents of the agent that every turn receives in full and that the caller may read, by `databaseId`.',
-      args: pageArgs(t.arg),
-      select: (args, { principal, pageLimit }, nested) => {
-        const listed = visible.documents(signedIn(principal));
-        const { where, ...page } = documentsById.page(args, pageLimit);
-        return {
-          pinnedDocuments: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
-          _count: { select: { pinnedDocuments: { where: listed } } },
-        };
-      },
-      resolve: (agent, args, { pageLimit }) => {
-        const page = cut(agent.pinnedDocuments, documentsById.page(args, pageLimit));
-        return connection(documentsById, page, args, async () => agent._count.pinnedDocuments);
-      },
     }),
     administratorCount: t.int({
       nullable: true,

@@ -1,16 +1,8 @@
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { globalId, globalIdOf, uuidId } from '../../graphql/id-input.ts';
+import { credentialId, credentialIdDescription, globalId, globalIdOf, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
-import { ApiKey, apiKeyOf } from '../tokens/api-keys.graphql.ts';
-import {
-  credentialId,
-  credentialIdDescription,
-  UserCredential,
-  userCredentialOf,
-} from '../tokens/user-credentials.graphql.ts';
-import { User, userOf } from '../users/users.graphql.ts';
 import { type AuditAction, type AuditFilter, auditActions, auditOrders, isAuditAction } from './audit.service.ts';
 
 /** Returns an action in the spelling of the GraphQL schema: `API_KEY_CREATE`. */
@@ -26,7 +18,7 @@ const AuditActionType = builder.enumType('AuditAction', {
   ) as Record<string, { value: AuditAction; description: string }>,
 });
 
-const AuditEvent = builder.prismaNode('AuditEvent', {
+export const AuditEvent = builder.prismaNode('AuditEvent', {
   id: { field: 'id', description: 'The global ID of the event.' },
   nullable: true,
   description:
@@ -46,14 +38,6 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
     actionName: t.exposeString('action', {
       description: 'The name of the action in the REST export, such as `api_key.create`.',
     }),
-    actor: t.field({
-      type: User,
-      nullable: true,
-      authScopes: { permission: 'read:users' },
-      description:
-        'The user as which the action was performed; null for the server itself, for a deleted user, and for a user that the caller cannot read.',
-      resolve: ({ actorId }, _args, context, info) => userOf(actorId, context, info),
-    }),
     actorDatabaseId: t.expose('actorId', {
       type: 'UUID',
       nullable: true,
@@ -62,21 +46,6 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
     actorName: t.exposeString('actorName', {
       nullable: true,
       description: 'The display name of that user at the time of the event.',
-    }),
-    apiKey: t.field({
-      type: ApiKey,
-      nullable: true,
-      authScopes: { permission: 'manage:api_keys' },
-      description: 'The API key or project token of the request; null for other credentials and for a deleted key.',
-      resolve: ({ tokenId }, _args, context, info) => apiKeyOf(tokenId, context, info),
-    }),
-    userCredential: t.field({
-      type: UserCredential,
-      nullable: true,
-      authScopes: { permission: 'manage:users' },
-      description:
-        'The personal access token, login session or project token of the request; null for other credentials, for one that does not work any more, and if the caller cannot read it.',
-      resolve: ({ tokenId }, _args, context, info) => userCredentialOf(tokenId, context, info),
     }),
     tokenDatabaseId: t.exposeInt('tokenId', {
       nullable: true,

@@ -9,7 +9,6 @@ import { permissionUnless } from '../../graphql/plugins/permissions.ts';
 import { cut } from '../../paging.ts';
 import { agentsById } from '../agents/agent-lists.ts';
 import { Agent, AgentConnection } from '../agents/agents.graphql.ts';
-import { ChatMessage } from '../chat/messages.graphql.ts';
 import { fileLink } from '../knowledge/knowledge.service.ts';
 import { Project, ProjectConnection, projectIdDescription } from '../projects/projects.graphql.ts';
 import { projectOrders } from '../projects/projects.service.ts';
@@ -173,8 +172,6 @@ builder.prismaObjectField(Project, 'fileTokens', (t) =>
   }),
 );
 
-const oldestFirst = [{ createdAt: 'asc' }, { id: 'asc' }] as const;
-
 builder.prismaObjectField(Agent, 'files', (t) =>
   t.field({
     type: FileConnection,
@@ -195,16 +192,6 @@ builder.prismaObjectField(Agent, 'files', (t) =>
       const page = cut(agent.files, agentFileOrder.page(args, pageLimit));
       return connection(agentFileOrder, page, args, async () => agent._count.files);
     },
-  }),
-);
-
-builder.prismaObjectField(ChatMessage, 'files', (t) =>
-  t.field({
-    type: [File],
-    listSize: 5,
-    description: 'The files that are attached to the message, in the order of their upload.',
-    select: (_args, _context, nested) => ({ files: { ...(nested() as object), orderBy: [...oldestFirst] } }),
-    resolve: ({ files }) => files,
   }),
 );
 

@@ -2,15 +2,10 @@ import { signedIn } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { globalId, integerId, uuidId } from '../../graphql/id-input.ts';
+import { credentialId, credentialIdDescription, globalId, integerId, uuidId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { ApiKey, apiKeyOf } from '../tokens/api-keys.graphql.ts';
-import {
-  credentialId,
-  credentialIdDescription,
-  UserCredential,
-  userCredentialOf,
-} from '../tokens/user-credentials.graphql.ts';
+import { UserCredential, userCredentialOf } from '../tokens/user-credentials.graphql.ts';
 import { RoleType } from '../users/permissions.graphql.ts';
 import { User, userOf } from '../users/users.graphql.ts';
 import { ViewerType } from '../users/viewer.graphql.ts';

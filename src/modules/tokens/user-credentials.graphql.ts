@@ -6,7 +6,7 @@ import type { Context } from '../../context.ts';
 import type { Token, User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
-import { globalId, integerId, integerIdOf } from '../../graphql/id-input.ts';
+import { globalId, integerId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { loadRelated } from '../../graphql/related.ts';
 import { Project } from '../projects/projects.graphql.ts';
@@ -122,12 +122,6 @@ const UserCredentialFilter = builder.inputType('UserCredentialFilter', {
     kinds: t.field({ type: [UserCredentialKindType], description: 'Returns only credentials of these kinds.' }),
   }),
 });
-
-/** Reads the ID of a credential of any kind: the integer ID or the global ID of any of its types. */
-export const credentialId = (value: string | number, path: (string | number)[]): number =>
-  integerIdOf(value, ['UserCredential', 'ApiKey', 'ProjectToken', 'PersonalAccessToken'], path);
-
-export const credentialIdDescription = 'by a global ID or the integer `databaseId`';
 
 const RevokeUserCredentialInput = builder.inputType('RevokeUserCredentialInput', {
   description: 'Input for the mutation `revokeUserCredential`.',

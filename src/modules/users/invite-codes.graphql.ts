@@ -3,9 +3,6 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, integerIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { relatedConnection } from '../../graphql/related.ts';
-import { agentsById } from '../agents/agent-lists.ts';
-import { AgentConnection } from '../agents/agents.graphql.ts';
 import { inviteCodeOrder } from './invite-code-lists.ts';
 import { ownAccountPayload } from './sessions.graphql.ts';
 import { User } from './users.graphql.ts';
@@ -19,7 +16,7 @@ const InviteCodeStatus = builder.enumType('InviteCodeStatus', {
   },
 });
 
-const InviteCode = builder.prismaNode('InviteCode', {
+export const InviteCode = builder.prismaNode('InviteCode', {
   id: { field: 'id', description: 'The global ID of the invite code.' },
   description: 'A code with which one person creates an account and joins agents.',
   nullable: true,
@@ -29,26 +26,6 @@ const InviteCode = builder.prismaNode('InviteCode', {
       description: 'Display form, for recognition only. The code is returned once, at creation.',
     }),
     status: t.expose('status', { type: InviteCodeStatus, description: 'The state of the code.' }),
-    agents: t.withAuth({ permission: 'read:agents' }).field({
-      type: AgentConnection,
-      nullable: true,
-      description:
-        'The agents that are shared with the person who uses the code and that the caller can read, by `databaseId`.',
-      args: pageArgs(t.arg),
-      resolve: ({ agentIds }, args, context, info) => {
-        const { related } = context.services;
-        const principal = context.principal;
-        return relatedConnection(
-          context,
-          info,
-          { ids: agentIds, order: agentsById, args },
-          {
-            readable: (ids, where) => related.readableAgentIds(principal, ids, where),
-            rows: (ids, query) => related.agents(principal, ids, query),
-          },
-        );
-      },
-    }),
     agentDatabaseIds: t.exposeIntList('agentIds', {
       description:
         'The integer IDs of the agents that are shared with the person who uses the code, including deleted agents and agents that the caller cannot read.',

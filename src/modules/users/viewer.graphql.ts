@@ -1,12 +1,11 @@
 import { isPermission, permissions } from '../../authz/permissions.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { builder } from '../../graphql/builder.ts';
-import { Project, projectOf } from '../projects/projects.graphql.ts';
 import { CredentialKindType } from '../tokens/credential-kind.graphql.ts';
 import { PermissionType, RoleType } from './permissions.graphql.ts';
 import { User } from './users.graphql.ts';
 
-const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
+export const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
   description: 'The credential of this request.',
   fields: (t) => ({
     databaseId: t.int({
@@ -29,13 +28,6 @@ const ViewerToken = builder.objectRef<Principal>('ViewerToken').implement({
       description:
         'The permissions that the credential is restricted to; null if it holds everything that its role allows.',
       resolve: ({ credential }) => credential.scopes?.filter(isPermission) ?? null,
-    }),
-    project: t.field({
-      type: Project,
-      nullable: true,
-      authScopes: { permission: 'write:projects' },
-      description: 'The project that the credential is confined to; null if it is not confined to one.',
-      resolve: ({ credential }, _args, context, info) => projectOf(credential.projectId, context, info),
     }),
     projectDatabaseId: t.int({
       nullable: true,

@@ -1,9 +1,9 @@
 /** A lock that is held until its release. */
-export interface Lock {
+interface Lock {
   release(): Promise<void>;
 }
 
-export interface LockRequest {
+interface LockRequest {
   /** Ends the wait. */
   signal?: AbortSignal;
   /** Called once when the lock is not free, before the wait. When it rejects, `take` rejects with its error. */

@@ -5,8 +5,8 @@ import { badInput, notFound, parse } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
-import { atLocations, maxAtOnce } from '../knowledge/location.ts';
-import { type AgentKey, agentToChange } from './by-slug.ts';
+import { type AgentKey, agentToChange } from '../agents/by-slug.ts';
+import { atLocations, maxAtOnce } from './location.ts';
 
 /** The reference in an ID: the integer ID from a global ID, or the text of a client-assigned ID. */
 type DocumentRef = { global: string } | { text: string };

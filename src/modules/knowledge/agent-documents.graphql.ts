@@ -1,7 +1,65 @@
+import { signedIn } from '../../authz/principal.ts';
+import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
+import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
 import { textId } from '../../graphql/id-input.ts';
+import { cut } from '../../paging.ts';
+import { Agent, agentKey, agentLocator, agentPayload } from '../agents/agents.graphql.ts';
 import type { DocumentKey } from './agent-documents.service.ts';
-import { agentKey, agentLocator, agentPayload } from './agents.graphql.ts';
+import { DocumentConnection } from './knowledge.graphql.ts';
+import { documentsById } from './knowledge.service.ts';
+
+builder.prismaObjectField(Agent, 'documents', (t) =>
+  t.field({
+    type: DocumentConnection,
+    nullable: true,
+    authScopes: { permission: 'read:search' },
+    description: 'The documents of the agent that the caller may read, by `databaseId`.',
+    args: {
+      ...pageArgs(t.arg),
+      filesIncluded: t.arg.boolean({
+        required: true,
+        defaultValue: true,
+        description: 'Whether the list includes documents that hold the text of an uploaded file. Defaults to true.',
+      }),
+    },
+    select: ({ filesIncluded, ...args }, { principal, pageLimit }, nested) => {
+      const listed = { AND: [visible.documents(signedIn(principal)), filesIncluded ? {} : { fileId: null }] };
+      const { where, ...page } = documentsById.page(args, pageLimit);
+      return {
+        documents: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
+        _count: { select: { documents: { where: listed } } },
+      };
+    },
+    resolve: (agent, args, { pageLimit }) => {
+      const page = cut(agent.documents, documentsById.page(args, pageLimit));
+      return connection(documentsById, page, args, async () => agent._count.documents);
+    },
+  }),
+);
+
+builder.prismaObjectField(Agent, 'pinnedDocuments', (t) =>
+  t.field({
+    type: DocumentConnection,
+    nullable: true,
+    authScopes: { permission: 'read:search' },
+    description:
+      'The documents of the agent that every turn receives in full and that the caller may read, by `databaseId`.',
+    args: pageArgs(t.arg),
+    select: (args, { principal, pageLimit }, nested) => {
+      const listed = visible.documents(signedIn(principal));
+      const { where, ...page } = documentsById.page(args, pageLimit);
+      return {
+        pinnedDocuments: nestedNodes(nested, 'Document', documentsById, { ...page, where: { AND: [listed, where] } }),
+        _count: { select: { pinnedDocuments: { where: listed } } },
+      };
+    },
+    resolve: (agent, args, { pageLimit }) => {
+      const page = cut(agent.pinnedDocuments, documentsById.page(args, pageLimit));
+      return connection(documentsById, page, args, async () => agent._count.pinnedDocuments);
+    },
+  }),
+);
 
 const DocumentLocatorInput = builder.inputType('DocumentLocatorInput', {
   description: 'A document, by its ID or by its location; exactly one is required.',

@@ -3,9 +3,9 @@ import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connection, nestedNodes } from '../../graphql/connection.ts';
 import { cut } from '../../paging.ts';
-import { chatSessionOrders } from '../chat/chat.service.ts';
-import { ChatSessionConnection, sessionListArgs } from '../chat/sessions.graphql.ts';
-import { Agent } from './agents.graphql.ts';
+import { Agent } from '../agents/agents.graphql.ts';
+import { chatSessionOrders } from './chat.service.ts';
+import { ChatSessionConnection, sessionListArgs } from './sessions.graphql.ts';
 
 builder.prismaObjectField(Agent, 'chatSessions', (t) =>
   t.field({

@@ -1,0 +1,3 @@
+// Registers the types and fields of this module in the schema.
+import './projects.graphql.ts';
+import './token-project.graphql.ts';
