@@ -7,7 +7,6 @@ import type { Settings } from './settings.ts';
 import { type Background, createBackground } from './store/background.ts';
 import { checkDataDir } from './store/data-dir.ts';
 import { type DatabaseOptions, openDatabase } from './store/database.ts';
-import { createRevocations } from './store/revocations.ts';
 import { inMemoryState } from './store/shared/shared-state.ts';
 import { useVectorExtension } from './store/vectors.ts';
 
@@ -68,7 +67,6 @@ export async function boot({
     db,
     log,
     background,
-    revocations: createRevocations(),
     shared: inMemoryState(),
     publicUrl: () => publicUrl,
   };

@@ -53,7 +53,6 @@ import type { Settings } from './settings.ts';
 import type { Background } from './store/background.ts';
 import { folderBlobs } from './store/blobs.ts';
 import type { Database } from './store/database.ts';
-import type { Revocations } from './store/revocations.ts';
 import type { SharedState } from './store/shared/shared-state.ts';
 
 /** The dependencies of the services. */
@@ -62,14 +61,14 @@ export interface Foundation {
   db: Database;
   log: Log;
   background: Background;
-  revocations: Revocations;
   shared: SharedState;
   /** Returns the URL of this server without a trailing slash; final once the port is open. */
   publicUrl: () => string;
 }
 
 /** Creates the services, one per domain. They take principals and depend on neither GraphQL nor HTTP. */
-export function createServices({ settings, db, log, background, revocations, shared, publicUrl }: Foundation) {
+export function createServices({ settings, db, log, background, shared, publicUrl }: Foundation) {
+  const { revocations } = shared;
   const audit = createAuditService(db, background, log);
   const users = createUsersService();
   const embeddings = embeddingModel(settings.embeddings);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/authz/principal.ts';
 import { newSecret, secretColumns } from '../../src/authz/secret.ts';
-import { createRevocations } from '../../src/store/revocations.ts';
+import { inMemoryRevocations } from '../../src/store/shared/revocations.ts';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 import { deleteKey, regenerateKey, revokePat, updateKey } from './keys.ts';
@@ -214,7 +214,7 @@ describe.each(Object.keys(roads) as (keyof typeof roads)[])('a chat stream: %s',
 
 test('TOK 6 a stream ends exactly when its token expires', () => {
   vi.useFakeTimers();
-  const revocations = createRevocations();
+  const revocations = inMemoryRevocations();
   const watch = (expiresAt: Date | null) =>
     revocations.watch({ userId: 'u', credential: { tokenId: 1, expiresAt } } as Principal);
   const [soon, never, late, past] = [

@@ -3,7 +3,7 @@ import { demand, type Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse, unauthenticated } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { IndexedEvent } from './events.ts';
 import type { ActiveRun, Runs } from './runs.ts';

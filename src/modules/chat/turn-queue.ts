@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError, conflict, invalidCredential, rateLimited } from '../../errors.ts';
 import { deferred, unlessAborted } from '../../promises.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import type { Runs } from './runs.ts';
 
 /** The error for a message to a session that is still answering. */

@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
 import { untilAvailable } from '../../store/retry.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
 import type { FilesService } from '../files/files.service.ts';

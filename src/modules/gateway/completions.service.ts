@@ -8,7 +8,7 @@ import type { Agent } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { plainText } from '../../zod-types.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
 import { answer, defaultRefusal, failureOf, failureWithin, spent, useOf } from '../chat/answer.ts';

@@ -8,7 +8,6 @@ import { createBackground } from '../../store/background.ts';
 import { checkDataDir } from '../../store/data-dir.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
 import { AlreadyRunningError } from '../../store/instance-lock.ts';
-import { createRevocations } from '../../store/revocations.ts';
 import { inMemoryState } from '../../store/shared/shared-state.ts';
 import type { ImportFoundation } from './importing.ts';
 import { ImportError, operatorOf } from './operator.ts';
@@ -63,7 +62,6 @@ async function openServices(settings: Settings) {
     db,
     log,
     background,
-    revocations: createRevocations(),
     shared: inMemoryState(),
     publicUrl: () => settings.publicUrl,
   };

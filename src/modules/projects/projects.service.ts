@@ -5,7 +5,7 @@ import { conflict, denied, notFound, parse } from '../../errors.ts';
 import type { Prisma, Project } from '../../generated/prisma/client.ts';
 import { cut, ListOrders, type Page } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { containing, plainText } from '../../zod-types.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { changesOf, clearList } from '../changes.ts';
@@ -217,7 +217,7 @@ export function createProjectsService(
         });
         return tokenUsers;
       }, transactionTimeouts);
-      for (const userId of gone) revocations.endUser(userId);
+      for (const userId of gone) await revocations.endUser(userId);
     },
   };
 }

@@ -19,7 +19,7 @@ export function keyDeletion({ db, audit, users, revocations }: TokenDeps) {
       });
       return { userId: key.userId, erased: await users.erase(transaction, key.userId) };
     });
-    for (const each of erased) revocations.endUser(each);
+    for (const each of erased) await revocations.endUser(each);
     return { id, userId };
   }
 

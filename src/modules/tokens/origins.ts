@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 
 import { conflict, supersededSecret, unauthenticated } from '../../errors.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { lastAdminStays, lockUser, type UsersService } from '../users/users.service.ts';
 
 type Transaction = Prisma.TransactionClient;
@@ -48,9 +48,9 @@ export interface EndedCredentials {
 }
 
 /** Ends the open streams of revoked credentials. */
-export function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: EndedCredentials): void {
-  for (const id of tokenIds) revocations.endToken(id);
-  for (const id of keyUserIds) revocations.endUser(id);
+export async function publishEnd(revocations: Revocations, { tokenIds, keyUserIds }: EndedCredentials): Promise<void> {
+  for (const id of tokenIds) await revocations.endToken(id);
+  for (const id of keyUserIds) await revocations.endUser(id);
 }
 
 const working: Prisma.TokenWhereInput = {

@@ -86,7 +86,7 @@ export const personalTokens = ({ db, audit, revocations }: TokenDeps) => ({
       });
       return revoked;
     });
-    revocations.endToken(id);
+    await revocations.endToken(id);
     return token;
   },
 });

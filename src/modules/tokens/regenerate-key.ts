@@ -85,8 +85,8 @@ export function keyRegeneration({ db, audit, users, revocations }: TokenDeps) {
       });
       return { apiKey, secret, ended };
     });
-    revocations.endToken(id, previousExpiresAt ?? undefined);
-    publishEnd(revocations, ended);
+    await revocations.endToken(id, previousExpiresAt ?? undefined);
+    await publishEnd(revocations, ended);
     return { apiKey, secret, revokedCount: ended.tokenIds.length };
   }
 

@@ -1,5 +1,5 @@
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import type { AuditService } from '../audit/audit.service.ts';
 import type { UsersService } from '../users/users.service.ts';
 

@@ -86,9 +86,9 @@ export function keyUpdates({ db, audit, users, revocations }: TokenDeps) {
     const kept = permissionsOf(grantHeldBy(after));
     // Ends streams that were opened with permissions that the key no longer has, or with tokens that its user created.
     if (after.disabledAt || permissionsOf(grantHeldBy(before)).some((held) => !kept.includes(held)))
-      revocations.endUser(after.userId);
+      await revocations.endUser(after.userId);
     else if (after.expiresAt && after.expiresAt.getTime() !== before.expiresAt?.getTime())
-      revocations.endUser(after.userId, after.expiresAt);
+      await revocations.endUser(after.userId, after.expiresAt);
     return after;
   }
 

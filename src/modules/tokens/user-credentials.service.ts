@@ -6,7 +6,7 @@ import { notFound, parse } from '../../errors.ts';
 import type { Prisma, Token, User } from '../../generated/prisma/client.ts';
 import { cut, ListOrder, type PageRequest } from '../../paging.ts';
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { type AuditService, by } from '../audit/audit.service.ts';
 import { withinRole } from '../users/account-rules.ts';
 import { type UserKey, whereKey } from '../users/user-key.ts';
@@ -79,7 +79,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
         });
       return { found, ended };
     });
-    publishEnd(revocations, ended);
+    await publishEnd(revocations, ended);
     return found;
   };
 

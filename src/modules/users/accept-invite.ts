@@ -97,7 +97,7 @@ export const inviteAcceptance = ({ db, audit, users, revocations, attempts }: Si
       }),
     );
     await attempt.succeeded();
-    for (const id of ended) revocations.endToken(id);
+    for (const id of ended) await revocations.endToken(id);
     return user;
   },
 });

@@ -24,7 +24,7 @@ export function accountActivation(deps: AccountDeps) {
       const user = await administer(principal, key, 'user.deactivate', async (transaction, before) => ({
         result: await shutOut(transaction, principal, before),
       }));
-      revocations.endUser(user.id);
+      await revocations.endUser(user.id);
       return user;
     },
   };

@@ -48,7 +48,7 @@ export const passwordChanges = ({ db, audit, revocations, attempts }: SessionDep
       });
       return { user, ended };
     });
-    publishEnd(revocations, ended);
+    await publishEnd(revocations, ended);
     return user;
   },
 });

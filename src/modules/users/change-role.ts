@@ -25,7 +25,7 @@ export function roleChanges(deps: AccountDeps) {
         const result = await reassign(transaction, principal, before, role);
         return { result, detail: { before: before.role, after: role } };
       });
-      if (demoted) revocations.endUser(user.id);
+      if (demoted) await revocations.endUser(user.id);
       return user;
     },
   };

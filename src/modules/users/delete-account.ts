@@ -33,7 +33,7 @@ export function accountDeletion(deps: AccountDeps) {
           detail: { role: user.role },
         };
       });
-      for (const id of gone) revocations.endUser(id);
+      for (const id of gone) await revocations.endUser(id);
       return { userId };
     },
   };

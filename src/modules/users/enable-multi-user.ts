@@ -42,7 +42,7 @@ export const multiUserMode = ({ db, audit, users, revocations }: AccountDeps) =>
         return { user, ended };
       }),
     );
-    for (const id of ended) revocations.endToken(id);
+    for (const id of ended) await revocations.endToken(id);
     return user;
   },
 });

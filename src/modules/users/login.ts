@@ -67,7 +67,7 @@ export const login = ({ db, audit, revocations, attempts }: SessionDeps) => ({
       const updated = await transaction.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date(now) } });
       return { session: await startSession(transaction, audit, { user: updated, client, now }), ended };
     });
-    for (const id of ended) revocations.endToken(id);
+    for (const id of ended) await revocations.endToken(id);
     return session;
   },
 });

@@ -12,7 +12,7 @@ export const logout = ({ db, audit, revocations }: SessionDeps) => ({
       await transaction.token.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
       await audit.record(transaction, { ...by(principal), action: 'session.end' });
     });
-    revocations.endToken(id);
+    await revocations.endToken(id);
     return { tokenId: id };
   },
 });

@@ -51,7 +51,7 @@ export const registration = ({ db, audit, users, revocations, attempts, settings
       }),
     );
     await attempt.succeeded();
-    for (const id of ended) revocations.endToken(id);
+    for (const id of ended) await revocations.endToken(id);
     return user;
   },
 });

@@ -50,7 +50,7 @@ export function tokenRequests({ db, audit, users, sessions, revocations, attempt
       await transaction.token.deleteMany({ where: { id: { in: ended } } });
       return { session: await startSession(transaction, audit, { user, client, now: now.getTime() }), ended };
     });
-    for (const id of ended) revocations.endToken(id);
+    for (const id of ended) await revocations.endToken(id);
     return session;
   }
 

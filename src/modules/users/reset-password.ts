@@ -30,7 +30,7 @@ export function passwordResets(deps: AccountDeps) {
         const user = await transaction.user.update({ where: { id }, data: { passwordHash } });
         return { result: { user, ended }, detail: { revokedTokenIds: ended.tokenIds } };
       });
-      publishEnd(revocations, ended);
+      await publishEnd(revocations, ended);
       return { user, password };
     },
   };

@@ -66,8 +66,8 @@ export function accountUpdates(deps: AccountDeps) {
           };
         }),
       );
-      if (ended) publishEnd(revocations, ended);
-      if (narrowed) revocations.endUser(user.id);
+      if (ended) await publishEnd(revocations, ended);
+      if (narrowed) await revocations.endUser(user.id);
       return user;
     },
   };

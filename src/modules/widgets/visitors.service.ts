@@ -6,7 +6,7 @@ import { AppError, badInput, denied, parse, rateLimited } from '../../errors.ts'
 import type { Agent, ChatMessage, Embed, Prisma } from '../../generated/prisma/client.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { plainText } from '../../zod-types.ts';
 import { answers } from '../chat/answer.ts';
 import type { ChatService } from '../chat/chat.service.ts';

@@ -6,7 +6,7 @@ import type { ChatMessage, Embed, Prisma } from '../../generated/prisma/client.t
 import { cut, ListOrders, type ListRequest, type PageOf } from '../../paging.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database, Statement } from '../../store/database.ts';
-import type { Revocations } from '../../store/revocations.ts';
+import type { Revocations } from '../../store/shared/revocations.ts';
 import { cutText } from '../../unicode.ts';
 import { plainText } from '../../zod-types.ts';
 import { type AgentKey, usableAgent } from '../agents/by-slug.ts';
@@ -240,7 +240,7 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
         return { before, after };
       });
       if (!after.enabled || after.agentId !== before.agentId || narrows(before, after))
-        revocations.endUser(after.userId);
+        await revocations.endUser(after.userId);
       return after;
     },
 
@@ -254,7 +254,7 @@ export function createEmbedsService({ db, audit, users, revocations, settings }:
         await users.erase(transaction, embed.userId);
         return embed;
       });
-      revocations.endUser(embed.userId);
+      await revocations.endUser(embed.userId);
       return { id: embed.id };
     },
 

@@ -2,6 +2,7 @@ import { type Counters, inMemoryCounters } from './counters.ts';
 import { inMemoryJobClaims, type JobClaims } from './job-claims.ts';
 import { inMemoryLeases, type Leases } from './leases.ts';
 import { inMemoryLocks, type Locks } from './locks.ts';
+import { inMemoryRevocations, type Revocations } from './revocations.ts';
 
 /** State that all processes of a server share. Callers do not know where it is kept. */
 export interface SharedState {
@@ -9,6 +10,7 @@ export interface SharedState {
   locks: Locks;
   leases: Leases;
   jobs: JobClaims;
+  revocations: Revocations;
 }
 
 /** The shared state of a server with one process. It starts over with the process. */
@@ -17,4 +19,5 @@ export const inMemoryState = (): SharedState => ({
   locks: inMemoryLocks(),
   leases: inMemoryLeases(),
   jobs: inMemoryJobClaims(),
+  revocations: inMemoryRevocations(),
 });

@@ -105,7 +105,7 @@ export async function importPeople(importing: Importing, source: Source): Promis
     await person(row);
     ledger.step('user', rows.length);
   }
-  for (const id of ended) services.revocations.endToken(id);
+  for (const id of ended) await services.revocations.endToken(id);
   if (fresh.length > 0) report.next(`passwords are not imported: reset those of ${fresh.map(oneLine).join(', ')}`);
   return new Map(rows.map(({ id, username }) => [id, username ?? '']));
 }

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import type { Principal } from '../authz/principal.ts';
-import { createRevocations } from './revocations.ts';
+import type { Principal } from '../../authz/principal.ts';
+import { inMemoryRevocations } from './revocations.ts';
 
 const principal = (tokenId: number, authenticatedAt: number): Principal => ({
   userId: `user of ${tokenId}`,
@@ -28,29 +28,29 @@ const principal = (tokenId: number, authenticatedAt: number): Principal => ({
 
 afterEach(() => void vi.useRealTimers());
 
-test('TOK 5: ending a token or a user aborts the open requests of that token or user, and no others', () => {
-  const revocations = createRevocations();
+test('TOK 5: ending a token or a user aborts the open requests of that token or user, and no others', async () => {
+  const revocations = inMemoryRevocations();
   const [mine, other] = [1, 2].map((id) => revocations.watch(principal(id, performance.now())).signal);
-  revocations.endToken(1);
+  await revocations.endToken(1);
   expect([mine?.aborted, other?.aborted]).toEqual([true, false]);
-  revocations.endUser('user of 2');
+  await revocations.endUser('user of 2');
   expect(other?.aborted).toBe(true);
 });
 
-test('TOK 5: a request authenticated before the revocation is aborted; a request authenticated after it is not', () => {
-  const revocations = createRevocations();
+test('TOK 5: a request authenticated before the revocation is aborted; a request authenticated after it is not', async () => {
+  const revocations = inMemoryRevocations();
   const before = principal(1, performance.now());
-  revocations.endToken(1);
+  await revocations.endToken(1);
   expect(revocations.watch(before).signal.aborted).toBe(true);
   expect(revocations.watch(principal(1, performance.now())).signal.aborted).toBe(false);
 });
 
-test('TOK 5: a scheduled revocation aborts, when due, the requests authenticated before it was scheduled', () => {
+test('TOK 5: a scheduled revocation aborts, when due, the requests authenticated before it was scheduled', async () => {
   vi.useFakeTimers();
-  const revocations = createRevocations();
+  const revocations = inMemoryRevocations();
   const before = revocations.watch(principal(1, performance.now())).signal;
   vi.advanceTimersByTime(1);
-  revocations.endToken(1, new Date(Date.now() + 60_000));
+  await revocations.endToken(1, new Date(Date.now() + 60_000));
   const late = revocations.watch(principal(1, performance.now() - 1)).signal;
   vi.advanceTimersByTime(1);
   const after = revocations.watch(principal(1, performance.now())).signal;
@@ -60,30 +60,30 @@ test('TOK 5: a scheduled revocation aborts, when due, the requests authenticated
   expect([before.aborted, late.aborted, after.aborted]).toEqual([true, true, false]);
 });
 
-test('TOK 5: a principal has ended once its token, user or project owner has ended; other principals have not', () => {
+test('TOK 5: a principal has ended once its token, user or project owner has ended; other principals have not', async () => {
   vi.useFakeTimers();
-  const revocations = createRevocations();
+  const revocations = inMemoryRevocations();
   const [mine, other] = [principal(1, performance.now()), principal(2, performance.now())];
   const inProject = { ...principal(3, performance.now()) };
   inProject.credential = { ...inProject.credential, projectOwnerId: 'user of 2' };
   const ended = () => [mine, other, inProject].map((each) => revocations.ended(each));
   expect(ended()).toEqual([false, false, false]);
   vi.advanceTimersByTime(1);
-  revocations.endToken(1);
+  await revocations.endToken(1);
   expect(ended()).toEqual([true, false, false]);
   expect(revocations.ended(principal(1, performance.now()))).toBe(false);
-  revocations.endUser('user of 2');
+  await revocations.endUser('user of 2');
   expect(ended()).toEqual([true, true, true]);
 });
 
-test('TOK 5 TOK 6: a scheduled revocation and a token’s expiry take effect at their time', () => {
+test('TOK 5 TOK 6: a scheduled revocation and a token’s expiry take effect at their time', async () => {
   vi.useFakeTimers();
-  const revocations = createRevocations();
+  const revocations = inMemoryRevocations();
   const set = principal(1, performance.now());
   const own = principal(2, performance.now());
   own.credential = { ...own.credential, expiresAt: new Date(Date.now() + 60_001) };
   vi.advanceTimersByTime(1);
-  revocations.endToken(1, new Date(Date.now() + 60_000));
+  await revocations.endToken(1, new Date(Date.now() + 60_000));
   const ended = () => [set, own].map((each) => revocations.ended(each));
   vi.advanceTimersByTime(59_999);
   expect(ended()).toEqual([false, false]);

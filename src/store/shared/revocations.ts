@@ -1,6 +1,9 @@
-import type { Principal } from '../authz/principal.ts';
+import type { Principal } from '../../authz/principal.ts';
 
-/** Ends open streams and runs when their credential ends. */
+/**
+ * Ends open streams and runs when their credential ends. An end is published to all processes; each process answers
+ * `watch` and `ended` from what it knows, so that neither waits.
+ */
 export interface Revocations {
   /**
    * Returns a signal that aborts when the credential or its user is ended, or when the credential expires. Call `done`
@@ -10,9 +13,9 @@ export interface Revocations {
   /** Returns whether the credential was ended after it was looked up, for requests that take long to arrive. */
   ended(principal: Principal): boolean;
   /** Ends everything that was opened with a token before this call, now or at a later time. */
-  endToken(tokenId: number, at?: Date): void;
+  endToken(tokenId: number, at?: Date): Promise<void>;
   /** Ends everything that was opened with any credential of a user, or with a token of the user's projects. */
-  endUser(userId: string, at?: Date): void;
+  endUser(userId: string, at?: Date): Promise<void>;
 }
 
 interface Watcher {
@@ -36,7 +39,8 @@ const maxTimerMs = 2 ** 31 - 1;
 /** Time that an end is remembered, for requests that were authenticated shortly before it was set. Milliseconds. */
 const memoryMs = 10 * 60_000;
 
-export function createRevocations(): Revocations {
+/** The revocations of this process. */
+export function inMemoryRevocations(): Revocations {
   const watchers = new Set<Watcher>();
   const ends = new Map<number | string, End[]>();
   /** Ends everything that is due at once: a reader ends together with the run that it reads. */
@@ -91,7 +95,7 @@ export function createRevocations(): Revocations {
         },
       };
     },
-    endToken: (tokenId, at) => end(tokenId, at, (watcher) => watcher.tokenId === tokenId),
-    endUser: (userId, at) => end(userId, at, (watcher) => watcher.userIds.includes(userId)),
+    endToken: async (tokenId, at) => end(tokenId, at, (watcher) => watcher.tokenId === tokenId),
+    endUser: async (userId, at) => end(userId, at, (watcher) => watcher.userIds.includes(userId)),
   };
 }
