@@ -24,6 +24,7 @@ COPY package.json README.md ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELO
 COPY prisma/migrations prisma/migrations
 COPY schema schema
 COPY docs docs
+COPY examples examples
 COPY --from=build /app/dist dist
 RUN mkdir /data && chown node:node /data
 USER node

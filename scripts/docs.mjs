@@ -25,7 +25,7 @@ const decisionIndex = 'docs/decisions';
 
 /** The pages in the order of the navigation, in groups. */
 const groups = [
-  { title: 'Get started', files: ['README.md', 'docs/quickstart.md'] },
+  { title: 'Get started', files: ['README.md', 'docs/quickstart.md', 'examples/README.md'] },
   {
     title: 'Guides',
     files: [
@@ -48,7 +48,7 @@ const groups = [
 /** Returns the path at which a page is served: `/docs/search` for `docs/search.md`, `/docs` for `README.md`. */
 function pathOf(file) {
   if (file === 'README.md') return '/docs';
-  const name = file.replace(/\.md$/, '').replace(/^(docs|schema)\//, '');
+  const name = file.replace(/(\/README)?\.md$/, '').replace(/^(docs|schema)\//, '');
   return `/docs/${name.includes('/') ? name : name.toLowerCase()}`;
 }
 
@@ -58,6 +58,8 @@ const otherPaths = {
   schema: '/guide/schema.graphql',
   'schema/schema.graphql': '/guide/schema.graphql',
   'schema/openapi.json': '/api/openapi.json',
+  examples: '/docs/examples',
+  ...Object.fromEntries(filesIn('examples', /(?<!\.md)$/).map((file) => [file, `/guide/${file}`])),
   ...Object.fromEntries(images.map((file) => [file, `/${file}`])),
 };
 

@@ -96,7 +96,7 @@ const documentation = {
         read,
       ),
       ...['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map(read),
-      ...['docs', 'schema'].map((folder) => fingerprint(at(folder))),
+      ...['docs', 'examples', 'schema'].map((folder) => fingerprint(at(folder))),
       read('src/pages/client/docs.css'),
     ),
   run: () => node(['scripts/docs.mjs']),

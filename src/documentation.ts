@@ -10,3 +10,12 @@ export function documentationPages(folder: string): string[] {
     .sort()
     .map((name) => `docs/${name}`);
 }
+
+/** Returns the paths of the files in `examples/`, such as `examples/graphql.py`, relative to `folder` and sorted. */
+export function exampleFiles(folder: string): string[] {
+  const examples = join(folder, 'examples');
+  if (!existsSync(examples)) return [];
+  return readdirSync(examples)
+    .sort()
+    .map((name) => `examples/${name}`);
+}

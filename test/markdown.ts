@@ -17,6 +17,7 @@ const decisions = join(projectRoot, 'docs/decisions');
 /** The paths of all pages of the documentation, relative to the root of the project. */
 export const pages: string[] = [
   ...['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+  'examples/README.md',
   ...documentationPages(projectRoot),
   ...(existsSync(decisions) ? readdirSync(decisions) : [])
     .filter((name) => name.endsWith('.md'))
@@ -61,3 +62,15 @@ export function anchorsOf(markdown: string): Set<string> {
   }
   return anchors;
 }
+
+/**
+ * Returns whether a text has the documented form, in which `…` stands for any text. The numbers of citations depend on
+ * the other pages that the search finds.
+ */
+export const fitsOutput = (pattern: string, text: string): boolean =>
+  new RegExp(
+    `^${pattern
+      .split('…')
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\d+(?=\\\]\\\])/g, '\\d+'))
+      .join('[^]*')}$`,
+  ).test(text);

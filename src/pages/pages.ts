@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env, Hono } from 'hono';
-import { documentationPages } from '../documentation.ts';
+import { documentationPages, exampleFiles } from '../documentation.ts';
 import { examples } from '../graphql/examples.ts';
 import { projectRoot, version } from '../project-root.ts';
 import { assetFolder, createPage, type Page, serveAsset } from './content.ts';
@@ -116,7 +116,7 @@ const guide: Record<string, string> = {
   'schema/permissions.md': 'schema/permissions.md',
   'schema/parameters.md': 'schema/parameters.md',
   'schema/schema.graphql': 'schema/schema.graphql',
-  ...Object.fromEntries(documentationPages(projectRoot).map((page) => [page, page])),
+  ...Object.fromEntries([...documentationPages(projectRoot), ...exampleFiles(projectRoot)].map((file) => [file, file])),
 };
 
 /** The content security policy: pages load everything from this server and contain no scripts of their own. */

@@ -11,10 +11,11 @@ afterAll(() => kit.close());
 const get = (path: string, init: RequestInit = {}) => fetch(`${kit.url}${path}`, { redirect: 'manual', ...init });
 
 /** Returns the path of the page of a Markdown file. */
-const pathOf = (file: string): string =>
-  file === 'README.md'
-    ? '/docs'
-    : `/docs/${file.replace(/^docs\//, '').replace(/\.md$/, '')}`.replace(/[A-Z]+$/, (name) => name.toLowerCase());
+const pathOf = (file: string): string => {
+  if (file === 'README.md') return '/docs';
+  const name = file.replace(/^docs\//, '').replace(/(\/README)?\.md$/, '');
+  return `/docs/${name.includes('/') ? name : name.toLowerCase()}`;
+};
 
 const all = (html: string, pattern: RegExp): string[] => [...html.matchAll(pattern)].map(([, found = '']) => found);
 const linksIn = (html: string): string[] => all(html, /<a [^>]*?href="([^"]*)"/g);
