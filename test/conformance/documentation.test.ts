@@ -22,6 +22,9 @@ function isBroken(page: string, link: string): boolean {
   return anchor !== undefined && !anchorsOf(readPage(target)).has(anchor);
 }
 
+/** The languages of blocks that show the configuration of other programs. */
+const configuration = ['json5', 'ini', 'nginx', 'caddyfile', 'diff', 'html'];
+
 describe('the documentation', () => {
   it.each(pages)('%s has one title and no broken relative link', (page) => {
     expect([...proseOf(readPage(page)).matchAll(/^# .+$/gm)]).toHaveLength(1);
@@ -34,14 +37,48 @@ describe('the documentation', () => {
     for (const page of pages.filter((name) => /^docs\/[^/]+$/.test(name))) expect(links).toContain(page);
   });
 
-  it('uses only block languages that are run, compared or known as configuration', () => {
-    const known = ['sh', 'graphql', 'js', 'ts', 'json', 'text', 'json5', 'ini', 'nginx', 'caddyfile', 'diff'];
+  it('contains no blocks but those that are run, that show an output, or that are configuration', () => {
+    const known = ['sh', 'graphql', 'js', 'ts', 'json', 'text', ...configuration];
     const unknown = pages.flatMap((page) =>
       blocksOf(readPage(page))
         .filter(({ language }) => !known.includes(language))
         .map(({ language, line }) => `${page}:${line} ${language}`),
     );
     expect(unknown).toEqual([]);
+  });
+
+  it('has no command in a block of configuration, which is not run', () => {
+    const command = /^\s*(\$ )?(curl|npm|npx|node|docker|git|psql|pg_\w+|helm|kubectl|python3?|tar|cp|export) /m;
+    const hidden = pages.flatMap((page) =>
+      blocksOf(readPage(page))
+        .filter(({ language, text }) => configuration.includes(language) && command.test(text))
+        .map(({ line }) => `${page}:${line}`),
+    );
+    expect(hidden).toEqual([]);
+  });
+
+  it('has the comment "not run" only directly above a block, and only for these commands', () => {
+    const skipped = pages.flatMap((page) =>
+      blocksOf(readPage(page)).flatMap(({ notRun }) => (notRun === undefined ? [] : [`${page}: ${notRun}`])),
+    );
+    const comments = pages.flatMap((page) => [...readPage(page).matchAll(/^<!-- not run/gm)]);
+    expect(comments).toHaveLength(skipped.length);
+    expect(skipped).toEqual([
+      'README.md: starts a server and runs the tests',
+      'README.md: needs a model server',
+      'docs/chat-engine.md: needs a model server or an account',
+      'docs/deployment.md: starts a server in the foreground',
+      'docs/deployment.md: needs a container engine',
+      'docs/deployment.md: runs in the project folder',
+      'docs/deployment.md: needs a PostgreSQL server',
+      'docs/deployment.md: needs a stopped server',
+      'docs/graphql.md: installs packages from the network',
+      'docs/migrating.md: needs the storage folder of an AnythingLLM installation',
+      'docs/migrating.md: needs an Onyx server',
+      'docs/quickstart.md: starts a server in the foreground',
+      'docs/quickstart.md: each server creates its own key',
+      'docs/quickstart.md: needs a model server',
+    ]);
   });
 });
 

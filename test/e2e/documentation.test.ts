@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../src/project-root.ts';
 import { type Kit, startKit } from '../kit.ts';
-import { type Block, blocksOf, pages, readPage } from '../markdown.ts';
+import { type Block, blocksOf, fitsOutput, pages, readPage } from '../markdown.ts';
 
 /** The address in the documentation. */
 const documented = 'http://127.0.0.1:4000';
@@ -29,24 +29,12 @@ function commandsOf(page: string): Command[] {
 }
 
 /**
- * Returns whether a text has the documented form, in which `…` stands for any text. The numbers of citations depend on
- * the other pages that the search finds.
- */
-const fits = (pattern: string, text: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .split('…')
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\d+(?=\\\]\\\])/g, '\\d+'))
-      .join('[^]*')}$`,
-  ).test(text);
-
-/**
  * Returns the first difference between a documented JSON value and the one that was returned, or null. A documented
  * object can omit properties; IDs differ between servers.
  */
 function difference(documentedValue: unknown, returned: unknown, path = '$'): string | null {
   if (typeof documentedValue === 'string' && typeof returned === 'string')
-    return fits(documentedValue, returned) ? null : `${path}: ${returned}`;
+    return fitsOutput(documentedValue, returned) ? null : `${path}: ${returned}`;
   if (typeof documentedValue === 'number' && typeof returned === 'number' && /id$/i.test(path)) return null;
   if (Array.isArray(documentedValue)) {
     if (!Array.isArray(returned) || returned.length !== documentedValue.length) return `${path}: ${typeof returned}`;
@@ -157,7 +145,14 @@ class Session {
 const graphqlErrors = (out: string): string | undefined => /"errors":\[.*/.exec(out)?.[0];
 
 /** The pages for users. Those for contributors show commands of the repository. */
-const withCommands = pages.filter((page) => /^(README|docs\/[^/]+)\.md$/.test(page) && commandsOf(page).length > 0);
+const userPages = pages.filter((page) => /^(README|docs\/.+)\.md$/.test(page));
+const withCommands = userPages.filter((page) => commandsOf(page).length > 0);
+
+/** The commands that the pages mark as not run, so that the report of the tests names them. */
+const notRun = userPages.flatMap((page) =>
+  blocksOf(readPage(page)).flatMap(({ notRun: reason, line }) => (reason ? [{ page, line, reason }] : [])),
+);
+it.skip.each(notRun)('$page: the command at line $line $reason', () => {});
 
 describe.each(withCommands)('%s', { timeout: 60_000 }, (page) => {
   const setsKey = readPage(page).includes('export KEY=$(');
@@ -182,7 +177,7 @@ describe.each(withCommands)('%s', { timeout: 60_000 }, (page) => {
         expect(graphqlErrors(out)).toBeUndefined();
         expect(out.trim()).not.toBe('undefined');
       } else if (output.language === 'text') {
-        expect([fits(output.text, out.trim()), out.trim()]).toEqual([true, out.trim()]);
+        expect([fitsOutput(output.text, out.trim()), out.trim()]).toEqual([true, out.trim()]);
       } else {
         expect(difference(JSON.parse(output.text), JSON.parse(out))).toBeNull();
       }
