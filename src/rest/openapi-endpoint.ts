@@ -13,17 +13,17 @@ export const mapValues = <From, To>(values: Record<string, From>, map: (value: F
 
 /** Returns the successful response of an endpoint. */
 function doneOf(endpoint: AnyEndpoint): { description: string; content?: Content } {
-  const description = 'The operation succeeded.';
-  if (endpoint.status === 204 || endpoint.format === 'empty') return { description };
+  if (endpoint.status === 204 || endpoint.format === 'empty')
+    return { description: 'The operation succeeded. The response has no body.' };
   const files: Content = mapValues(endpoint.content ?? { 'text/plain': endpoint.reply }, (schema) => ({ schema }));
   if (endpoint.format === 'file') return { description: 'The content of the file.', content: files };
-  if (endpoint.format === 'text') return { description, content: files };
+  if (endpoint.format === 'text') return { description: 'The result of the operation, as text.', content: files };
   const isOnlyStream = endpoint.stream !== undefined && endpoint.stream.when === undefined;
   const content: Content = isOnlyStream ? {} : { 'application/json': { schema: endpoint.reply } };
   if (endpoint.download) Object.assign(content, files);
   if (endpoint.stream)
     content['text/event-stream'] = { schema: z.string().openapi({ description: endpoint.stream.description }) };
-  return { description, content };
+  return { description: 'The operation succeeded. The body contains its result.', content };
 }
 
 /** Returns the request bodies that an endpoint accepts. */

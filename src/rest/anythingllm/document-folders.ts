@@ -147,7 +147,7 @@ export const documentFolderEndpoints: AnyEndpoint[] = [
     ...common,
     method: 'post',
     path: '/v1/document/create-folder',
-    summary: 'Create a folder',
+    summary: 'Create a folder for documents',
     body: z.object({ name: folderName }).openapi('AnythingLLMNewFolder'),
     reply: Done,
     document: graphql(

@@ -298,7 +298,7 @@ export const fileEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/chat/file/{file_id}',
     tag: 'Chat',
-    summary: 'Download a file',
+    summary: 'Download the content of a file',
     params: z.object({ file_id: z.string() }),
     query: z.object({
       parsed: flag

@@ -79,12 +79,12 @@ const DocumentBase = z
     primary_owners: z.array(Expert).nullish(),
     secondary_owners: z.array(Expert).nullish(),
     from_ingestion_api: ignoring(z.boolean().optional(), 'Every document of this path is ingested.'),
-    additional_info: ignoring(z.unknown().optional(), 'Use `metadata`.'),
+    additional_info: ignoring(z.unknown().optional(), 'Use `metadata` instead.'),
     external_access: ExternalAccess.nullish().openapi({
       description:
         'The readers of the document: either all users, or only the owner of the document and administrators. Null leaves an existing document unchanged and makes a new document readable for all users.',
     }),
-    doc_metadata: ignoring(z.record(z.string(), z.unknown()).nullish(), 'Use `metadata`.'),
+    doc_metadata: ignoring(z.record(z.string(), z.unknown()).nullish(), 'Use `metadata` instead.'),
   })
   .openapi('DocumentBase');
 

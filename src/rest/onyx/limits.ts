@@ -154,7 +154,7 @@ export const limitEndpoints: AnyEndpoint[] = [
     method: 'delete',
     path: '/admin/token-rate-limits/rate-limit/{token_rate_limit_id}',
     tag,
-    summary: 'Delete a limit',
+    summary: 'Delete a limit of any scope',
     params: limitParams,
     reply: nothing,
     document: Delete,

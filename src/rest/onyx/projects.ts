@@ -37,7 +37,7 @@ export const projectEndpoints: AnyEndpoint[] = [
     method: 'post',
     path: '/user/projects/create',
     tag,
-    summary: 'Create a project',
+    summary: 'Create a project for the caller',
     query: z.object({ name: z.string() }),
     reply: UserProjectSnapshot,
     document: graphql(
@@ -58,7 +58,7 @@ export const projectEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/user/projects/{project_id}',
     tag,
-    summary: 'Get a project',
+    summary: 'Get a project of the caller',
     params,
     reply: UserProjectSnapshot,
     document: graphql(`query GetProject($id: ID!, $sessions: Int!) { project(id: $id) { ...ProjectSnapshot } }`, [

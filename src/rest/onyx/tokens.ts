@@ -195,7 +195,7 @@ export const tokenEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/admin/api-key',
     tag,
-    summary: 'List API keys',
+    summary: 'List API keys without their secrets',
     reply: z.array(Descriptor),
     document: graphql(`query ListApiKeys($first: Int!) { apiKeys(first: $first) { nodes { ...KeyDescriptor } } }`, [
       KeyDescriptor,

@@ -484,7 +484,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'get',
     path: '/manage/users/accepted/all',
     tag,
-    summary: 'List all accounts',
+    summary: 'List all accounts of people',
     reply: z.array(FullUserSnapshot),
     document: graphql(`query EveryUser($first: Int!) { allUsers(first: $first) { nodes { ...FullUser } } }`, [
       FullUser,
@@ -534,7 +534,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'put',
     path: '/manage/admin/users',
     tag,
-    summary: 'Invite e-mail addresses',
+    summary: 'Invite people by e-mail address',
     body: z.object({ emails: z.array(z.string()) }),
     reply: z
       .object({
@@ -562,7 +562,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/remove-invited-user',
     tag,
-    summary: 'Remove an invitation',
+    summary: 'Withdraw an invitation by e-mail address',
     body: UserByEmail,
     reply: z.int().openapi({ description: 'The number of remaining invitations.' }),
     document: graphql(
@@ -576,7 +576,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/deactivate-user',
     tag,
-    summary: 'Deactivate a user',
+    summary: 'Deactivate a user by e-mail address',
     body: UserByEmail,
     reply: nothing,
     document: graphql(
@@ -590,7 +590,7 @@ export const userEndpoints: AnyEndpoint[] = [
     method: 'patch',
     path: '/manage/admin/activate-user',
     tag,
-    summary: 'Reactivate a user',
+    summary: 'Reactivate a user by e-mail address',
     body: UserByEmail,
     reply: nothing,
     document: graphql(`mutation Activate($input: ActivateUserInput!) { activateUser(input: $input) { user { id } } }`),
