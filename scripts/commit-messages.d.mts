@@ -1,0 +1,1 @@
+export function messageProblemsOf(message: string): string[];
