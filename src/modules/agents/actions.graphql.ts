@@ -6,7 +6,7 @@ import { actionOrder } from './actions.service.ts';
 export const Action = builder.prismaNode('Action', {
   id: { field: 'id', description: 'The global ID of the action.' },
   nullable: true,
-  description: 'An action that an agent can perform in a turn. The Onyx paths call it a tool.',
+  description: 'An action that an agent can perform in a turn, such as a document search.',
   fields: (t) => ({
     databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
     name: t.exposeString('name', { description: 'The name by which the model calls the action.' }),

@@ -115,7 +115,7 @@ const ownShare = (_args: object, { principal }: Context) =>
 export const Agent = builder.prismaNode('Agent', {
   id: { field: 'id', description: 'The global ID of the agent.' },
   nullable: true,
-  description: 'An assistant with instructions, knowledge and actions. The Onyx paths call it a persona.',
+  description: 'A configured partner for chats, with instructions, knowledge and actions.',
   fields: (t) => ({
     databaseId: t.exposeInt('id', {
       description: 'The integer ID that the REST paths use. The built-in agent has the ID 0.',

@@ -21,7 +21,7 @@ const CompletionModel = builder.prismaNode('Agent', {
       // Nullable for callers without `read:agents`.
       isNull: () => false,
       authScopes: { permission: 'read:agents' },
-      description: 'The agent as a configurable assistant.',
+      description: 'The agent that answers under this model name.',
     }),
     provider: t.field({
       type: ModelProviderType,

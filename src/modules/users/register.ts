@@ -13,7 +13,7 @@ const Register = z.object({ email: emailAddress, password: newPassword });
 /** The messages for people who cannot register. */
 const registrationDenied = {
   closed: 'Registration is closed. Ask an administrator for an account.',
-  invite: 'This workspace is invite-only. Please ask your admin to invite you.',
+  invite: 'Registration is limited to invited addresses. Ask an administrator for an invitation.',
 } as const;
 
 /** Returns the registration of people. */

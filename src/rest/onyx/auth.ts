@@ -83,11 +83,14 @@ export const UserByEmail = z.object({ user_email: z.string() }).openapi('UserByE
 
 const BearerToken = z.object({ access_token: z.string(), token_type: z.literal('bearer') }).openapi('BearerToken');
 
+/** The sentence that Onyx clients display to people who were not invited. */
+const inviteOnly = 'This workspace is invite-only. Please ask your admin to invite you.';
+
 const refusedRegistration: AnyEndpoint['failure'] = (error) => {
   if (error.code === 'CONFLICT') return detail(400, 'REGISTER_USER_ALREADY_EXISTS');
   if (error.code === 'FORBIDDEN')
     return error.reason === 'REGISTRATION_INVITE_ONLY'
-      ? coded(403, 'UNAUTHORIZED', error.message)
+      ? coded(403, 'UNAUTHORIZED', inviteOnly)
       : coded(403, 'REGISTRATION_DISABLED', error.message);
   if (error.code !== 'BAD_USER_INPUT') return null;
   if (fieldOf(error) === 'password')
