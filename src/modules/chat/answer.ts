@@ -1,19 +1,18 @@
-import { streamText } from 'ai';
+import { streamText, type TextStreamPart, type ToolSet } from 'ai';
 import { adviceForOperator } from '../../ai/builtin-model.ts';
 import { failureMessage } from '../../ai/provider-failure.ts';
 import type { ChatModel } from '../../ai/providers.ts';
 import { estimateTokens } from '../../ai/tokens.ts';
 import { redactSecrets } from '../../authz/secret.ts';
-import { isDatabaseUnavailable } from '../../errors.ts';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
 import type { Log } from '../../log.ts';
 import { cutText } from '../../unicode.ts';
-import type { ModelUse } from '../limits/usage.service.ts';
+import { type AnswerEnd, type AnswerSoFar, failed, stopped } from './answer-outcome.ts';
 import { CitationStream, type CitedPart } from './citations.ts';
-import type { NumberedHit, TurnUsage } from './events.ts';
+import type { NumberedHit } from './events.ts';
 import { type Image, packPrompt, type Utterance } from './prompt.ts';
 import type { ActiveRun } from './runs.ts';
-import { interruptedMessage, modelFailure, type TurnFailure, turnFailure } from './turn-failure.ts';
+import { modelFailure, turnFailure } from './turn-failure.ts';
 
 /** Maximum retries of a call that failed before it returned any text. */
 const maxRetries = 2;
@@ -34,6 +33,7 @@ interface AnswerLimits {
 }
 
 export interface AnswerRequest {
+  run: ActiveRun;
   agent: Agent;
   projectInstructions: string | null;
   model: ChatModel;
@@ -56,51 +56,9 @@ export interface AnswerRequest {
   /** True when the caller may configure the server; the built-in model may then mention settings in its answer. */
   advisesOperator: boolean;
   limits: AnswerLimits;
+  /** Called after each change of the answer. */
+  onProgress?: () => void;
 }
-
-/** The answer so far, which grows while the model writes. */
-export interface AnswerSoFar {
-  text: string;
-  reasoning: string;
-  citations: { number: number; documentId: string }[];
-  inputTokens: number;
-  outputTokens: number;
-  /** The number of these tokens that the provider did not report. */
-  estimatedTokens: number;
-}
-
-export type AnswerEnd =
-  | { status: 'COMPLETE' }
-  | { status: 'STOPPED' }
-  /** INTERRUPTED: a shutdown of the server stopped the answer. */
-  | { status: 'FAILED' | 'INTERRUPTED'; failure: TurnFailure };
-
-const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure });
-
-/** Returns the outcome of an answer that failed because of an error in the server. */
-export const failureWithin = (error: unknown): AnswerEnd =>
-  isDatabaseUnavailable(error)
-    ? failed(turnFailure('UNAVAILABLE', 'The server’s database was not available.', { retryAfter: 5 }))
-    : failed(turnFailure('INTERNAL', 'The answer failed because of an internal error.'));
-
-/** The outcome of an answer that was interrupted by a shutdown of the server. */
-const interrupted: AnswerEnd = {
-  status: 'INTERRUPTED',
-  failure: turnFailure('SERVER_SHUTDOWN', interruptedMessage),
-};
-
-/** Returns the failure of an answer that failed or was interrupted, otherwise null. */
-export const failureOf = (end: AnswerEnd): TurnFailure | null => ('failure' in end ? end.failure : null);
-
-/** The default refusal of an agent in the mode QUERY that found no passage. */
-export const defaultRefusal = 'There is no relevant information in this workspace to answer your query.';
-
-/** Returns the usage of an answer. */
-export const spent = (
-  { modelId, provider }: ChatModel,
-  { inputTokens, outputTokens }: AnswerSoFar,
-  durationMs: number,
-): TurnUsage => ({ inputTokens, outputTokens, durationMs, model: modelId, provider, endedAt: new Date() });
 
 /** Answers that are complete: excludes running ones and turns that failed before any text. */
 export const answers = {
@@ -108,17 +66,6 @@ export const answers = {
   status: { not: 'STREAMING' },
   NOT: { status: { in: ['FAILED', 'INTERRUPTED'] }, text: '' },
 } satisfies Prisma.ChatMessageWhereInput;
-
-/** Returns the usage of an answer, or null when the provider failed before it returned or reported anything. */
-export function useOf(model: ChatModel, soFar: AnswerSoFar, end: AnswerEnd): ModelUse | null {
-  const { inputTokens, outputTokens, estimatedTokens } = soFar;
-  const heard = soFar.text !== '' || soFar.reasoning !== '' || estimatedTokens < inputTokens + outputTokens;
-  if ('failure' in end && !heard) return null;
-  return { model: model.modelId, inputTokens, outputTokens, estimatedTokens };
-}
-
-/** Returns the outcome of an answer whose run was stopped by its reader or by a shutdown. */
-export const stopped = (run: ActiveRun): AnswerEnd => (run.isInterrupted ? interrupted : { status: 'STOPPED' });
 
 class Silence extends Error {}
 class TooLong extends Error {}
@@ -163,108 +110,149 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
   }
 }
 
-/**
- * Requests the answer from the model, sends events to the run's readers and keeps `soFar` up to date. Calls
- * `onProgress` after each change. Always returns an outcome: FAILED when the provider fails, stops responding or does
- * not stop sending; STOPPED when the run is stopped; INTERRUPTED when a shutdown stops the run. Never throws.
- */
-export async function answer(
-  request: AnswerRequest,
-  run: ActiveRun,
-  soFar: AnswerSoFar,
-  onProgress: () => void,
-  log: Log,
-): Promise<AnswerEnd> {
-  const { model, passages, limits } = request;
-  const prompt = packPrompt({ ...request, contextWindow: model.contextWindow });
-  const watchdog = new AbortController();
+/** Aborts a model that stops responding, responds for too long or responds with content that no answer can have. */
+function modelWatchdog({ modelSilenceMs, turnMs }: AnswerLimits) {
+  const controller = new AbortController();
+  const abort = (reason: Error) => controller.abort(reason);
   let silence: NodeJS.Timeout | undefined;
-  const heard = () => {
-    clearTimeout(silence);
-    silence = setTimeout(() => watchdog.abort(new Silence()), limits.modelSilenceMs);
+  const longest = setTimeout(() => abort(new TooLong()), turnMs);
+  return {
+    signal: controller.signal,
+    abort,
+    /** Restarts the time of silence. */
+    heard() {
+      clearTimeout(silence);
+      silence = setTimeout(() => abort(new Silence()), modelSilenceMs);
+    },
+    done() {
+      clearTimeout(silence);
+      clearTimeout(longest);
+    },
   };
-  const longest = setTimeout(() => watchdog.abort(new TooLong()), limits.turnMs);
-  const signal = AbortSignal.any([run.signal, watchdog.signal]);
-  const citations = new CitationStream(passages, request.includeCitations);
-  let started = false;
-  let filtered = false;
+}
 
-  const say = (parts: CitedPart[]) => {
-    if (parts.length > 0 && !started) {
-      started = true;
-      run.emit({ type: 'answerStarted', documents: [...request.told] });
+/** Writes what the model sends to `soFar` and to the events of the run. */
+class AnswerWriter {
+  /** True when the answer has text. */
+  started = false;
+  /** True when the provider reported that its content filter ended the answer. */
+  filtered = false;
+  private readonly citations: CitationStream;
+
+  constructor(
+    private readonly request: AnswerRequest,
+    private readonly soFar: AnswerSoFar,
+  ) {
+    this.citations = new CitationStream(request.passages, request.includeCitations);
+  }
+
+  /** Writes a part of the model's stream. Ignores parts that contribute nothing to an answer. */
+  write(part: TextStreamPart<ToolSet>): void {
+    const { soFar } = this;
+    const { run } = this.request;
+    if (part.type === 'text-delta') this.say(this.citations.push(storable(part.text)));
+    else if (part.type === 'reasoning-start') run.emit({ type: 'reasoningStarted' });
+    else if (part.type === 'reasoning-end') run.emit({ type: 'reasoningEnded' });
+    else if (part.type === 'reasoning-delta') {
+      const text = storable(part.text);
+      soFar.reasoning += text;
+      run.emit({ type: 'reasoningDelta', text });
+    } else if (part.type === 'finish') {
+      this.filtered = part.finishReason === 'content-filter';
+      soFar.inputTokens = reported(part.totalUsage.inputTokens);
+      soFar.outputTokens = reported(part.totalUsage.outputTokens);
+    }
+  }
+
+  /** Writes text that was held back, because it could have become a citation. */
+  end(): void {
+    this.say(this.citations.end());
+  }
+
+  private say(parts: CitedPart[]): void {
+    const { run, told, onProgress } = this.request;
+    if (parts.length > 0 && !this.started) {
+      this.started = true;
+      run.emit({ type: 'answerStarted', documents: [...told] });
     }
     for (const part of parts) {
       if (part.type === 'text') {
-        soFar.text += part.text;
+        this.soFar.text += part.text;
         run.emit({ type: 'answerDelta', text: part.text });
       } else {
         const { number, documentId } = part;
-        soFar.citations.push({ number, documentId });
+        this.soFar.citations.push({ number, documentId });
         run.emit({ type: 'citation', number, documentId });
       }
     }
-    onProgress();
-  };
-
-  let error: unknown;
-  try {
-    heard();
-    const result = streamText({
-      model: model.model,
-      system: prompt.system,
-      messages: prompt.messages,
-      maxRetries,
-      maxOutputTokens,
-      ...(request.temperature !== null && { temperature: request.temperature }),
-      providerOptions: {
-        ...(request.advisesOperator && adviceForOperator),
-        ...(request.reasoningEffort !== null && {
-          openaiCompatible: { reasoningEffort: efforts[request.reasoningEffort] },
-        }),
-      },
-      abortSignal: signal,
-      // Errors arrive as parts of the stream. By default, the SDK also writes them to the console.
-      onError: () => {},
-    });
-    for await (const part of untilAborted(result.fullStream, signal)) {
-      heard();
-      if (part.type === 'text-delta') say(citations.push(storable(part.text)));
-      else if (part.type === 'reasoning-start') run.emit({ type: 'reasoningStarted' });
-      else if (part.type === 'reasoning-end') run.emit({ type: 'reasoningEnded' });
-      else if (part.type === 'reasoning-delta') {
-        const text = storable(part.text);
-        soFar.reasoning += text;
-        run.emit({ type: 'reasoningDelta', text });
-      } else if (part.type === 'tool-input-start' || part.type === 'tool-call')
-        // The model received no tools, so any call is invalid, and it would continue calling.
-        watchdog.abort(
-          new UnknownAction(`The model called an action that is not available: ${nameOf(part.toolName)}.`),
-        );
-      else if (part.type === 'error') error ??= part.error;
-      else if (part.type === 'finish') {
-        filtered = part.finishReason === 'content-filter';
-        soFar.inputTokens = reported(part.totalUsage.inputTokens);
-        soFar.outputTokens = reported(part.totalUsage.outputTokens);
-      }
-      if (soFar.text.length + soFar.reasoning.length > maxLength) watchdog.abort(new TooMuch());
-    }
-  } catch (thrown) {
-    error ??= thrown;
-  } finally {
-    clearTimeout(silence);
-    clearTimeout(longest);
+    onProgress?.();
   }
-  say(citations.end());
-  // Estimated when the provider does not report usage, so that every turn counts.
+}
+
+/** Returns the reason to abort a model after a part of its stream, or null. */
+function violation(part: TextStreamPart<ToolSet>, { text, reasoning }: AnswerSoFar): Error | null {
+  // The model received no tools, so any call is invalid, and it would continue calling.
+  if (part.type === 'tool-input-start' || part.type === 'tool-call')
+    return new UnknownAction(`The model called an action that is not available: ${nameOf(part.toolName)}.`);
+  return text.length + reasoning.length > maxLength ? new TooMuch() : null;
+}
+
+/** Estimates the tokens that the provider did not report, so that every turn counts. */
+function estimateMissing(soFar: AnswerSoFar, promptTokens: number): void {
   if (soFar.inputTokens === 0) {
-    soFar.inputTokens = prompt.tokens;
+    soFar.inputTokens = promptTokens;
     soFar.estimatedTokens += soFar.inputTokens;
   }
   if (soFar.outputTokens === 0) {
     soFar.outputTokens = estimateTokens(soFar.text + soFar.reasoning);
     soFar.estimatedTokens += soFar.outputTokens;
   }
+}
+
+/** Returns the options of the call to the model. */
+const callOptions = ({ model, temperature, reasoningEffort, advisesOperator }: AnswerRequest) => ({
+  model: model.model,
+  maxRetries,
+  maxOutputTokens,
+  ...(temperature !== null && { temperature }),
+  providerOptions: {
+    ...(advisesOperator && adviceForOperator),
+    ...(reasoningEffort !== null && { openaiCompatible: { reasoningEffort: efforts[reasoningEffort] } }),
+  },
+  // Errors arrive as parts of the stream. By default, the SDK also writes them to the console.
+  onError: () => {},
+});
+
+/**
+ * Requests the answer from the model, sends events to the run's readers and keeps `soFar` up to date. Always returns an
+ * outcome: FAILED when the provider fails, stops responding or does not stop sending; STOPPED when the run is stopped;
+ * INTERRUPTED when a shutdown stops the run. Never throws.
+ */
+export async function answer(log: Log, request: AnswerRequest, soFar: AnswerSoFar): Promise<AnswerEnd> {
+  const { run, model } = request;
+  const prompt = packPrompt({ ...request, contextWindow: model.contextWindow });
+  const watchdog = modelWatchdog(request.limits);
+  const signal = AbortSignal.any([run.signal, watchdog.signal]);
+  const writer = new AnswerWriter(request, soFar);
+  let error: unknown;
+  try {
+    watchdog.heard();
+    const { system, messages } = prompt;
+    const { fullStream } = streamText({ ...callOptions(request), system, messages, abortSignal: signal });
+    for await (const part of untilAborted(fullStream, signal)) {
+      watchdog.heard();
+      if (part.type === 'error') error ??= part.error;
+      else writer.write(part);
+      const reason = violation(part, soFar);
+      if (reason) watchdog.abort(reason);
+    }
+  } catch (thrown) {
+    error ??= thrown;
+  } finally {
+    watchdog.done();
+  }
+  writer.end();
+  estimateMissing(soFar, prompt.tokens);
 
   if (run.signal.aborted) return stopped(run);
   if (watchdog.signal.aborted) return failure(watchdog.signal.reason);
@@ -272,8 +260,8 @@ export async function answer(
     log.warn({ runId: run.id, reason: redactSecrets(String((error as Error)?.message ?? error)) }, 'the model failed');
     return failure(error);
   }
-  if (!started && filtered)
-    return failed(turnFailure('CONTENT_POLICY', failureMessage('CONTENT_POLICY'), { retryable: false }));
-  if (!started) return failed(turnFailure('UPSTREAM_FAILED', 'The model returned an empty answer.'));
-  return { status: 'COMPLETE' };
+  if (writer.started) return { status: 'COMPLETE' };
+  return writer.filtered
+    ? failed(turnFailure('CONTENT_POLICY', failureMessage('CONTENT_POLICY'), { retryable: false }))
+    : failed(turnFailure('UPSTREAM_FAILED', 'The model returned an empty answer.'));
 }

@@ -110,8 +110,7 @@ type Placed = Attached & { place: number };
 
 /** Collects the files of a turn. Waits for files whose text is being extracted, as long as the turn runs. */
 export async function gatherAttachments(
-  db: Database,
-  files: FilesService,
+  { db, files }: { db: Database; files: FilesService },
   principal: Principal,
   request: AttachmentsRequest,
   signal: AbortSignal,

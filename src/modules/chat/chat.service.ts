@@ -165,7 +165,7 @@ export function createChatService({ db, knowledge, runs, models }: ChatServiceDe
     async create(principal: Principal, input: CreateChatSessionInput): Promise<ChatSession> {
       const session = parse(NewSession, input);
       return db.prisma.$transaction(
-        async (transaction) => (await startSession(transaction, principal, models, session)).session,
+        async (transaction) => (await startSession({ transaction, models }, principal, session)).session,
       );
     },
 

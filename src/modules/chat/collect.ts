@@ -1,5 +1,5 @@
 import type { IndexedEvent, NumberedHit, TurnUsage } from './events.ts';
-import type { Turn } from './turn.ts';
+import type { Turn } from './prepare-turn.ts';
 import type { TurnFailure } from './turn-failure.ts';
 
 /** A completed turn, for callers that wait for the whole answer. */

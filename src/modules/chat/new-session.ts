@@ -38,15 +38,13 @@ export async function usableAgent(
 /**
  * Creates a session of the principal; for a project token, always in its project. Throws NOT_FOUND for an agent that
  * the principal cannot see and for a project of another user, CONFLICT for a slug that is in use, BAD_USER_INPUT for an
- * unknown model. `at` is the path of the session within the input.
+ * unknown model. `prompts` override those of the agent, and `at` is the path of the session within the input.
  */
 export async function startSession(
-  transaction: Prisma.TransactionClient,
+  { transaction, models }: { transaction: Prisma.TransactionClient; models: ChatModels },
   principal: Principal,
-  models: ChatModels,
   { agentId, agentSlug, slug, name, projectId, model, ...settings }: z.output<typeof NewSession>,
-  prompts: Pick<ChatSession, 'systemPrompt' | 'taskPrompt'> = { systemPrompt: null, taskPrompt: null },
-  at = ['input'],
+  { prompts, at = ['input'] }: { prompts?: Pick<ChatSession, 'systemPrompt' | 'taskPrompt'>; at?: string[] } = {},
 ): Promise<{ session: ChatSession; agent: Agent }> {
   const modelId = model == null ? null : chosenModel(models, model, at).modelId;
   if (agentId != null && agentSlug != null) throw badInput([...at, 'agentSlug'], 'cannot be combined with `agentId`');

@@ -50,7 +50,7 @@ export function createSeedService({ db, models, webUrl }: SeedServiceDeps) {
       const { message, systemPrompt = null, taskPrompt = null, ...session } = parse(SeedChatSession, input);
       return db.prisma.$transaction(async (transaction) => {
         const prompts = { systemPrompt, taskPrompt };
-        const started = await startSession(transaction, principal, models, session, prompts);
+        const started = await startSession({ transaction, models }, principal, session, { prompts });
         const { id } = started.session;
         const userMessageId = message == null ? null : await ask(transaction, id, message);
         return { sessionId: id, userMessageId, url: `${webUrl()}/chat?chatId=${id}&seeded=true` };

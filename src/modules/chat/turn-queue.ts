@@ -4,6 +4,7 @@ import { AppError, conflict, invalidCredential, rateLimited } from '../../errors
 import { deferred, unlessAborted } from '../../promises.ts';
 import type { Revocations } from '../../store/shared/revocations.ts';
 import type { Runs } from './runs.ts';
+import { UserCounts } from './user-counts.ts';
 
 /** The error for a message to a session that is still answering. */
 export class SessionBusyError extends AppError {
@@ -35,22 +36,16 @@ interface QueueDeps {
 export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
   /** The last message in each queue, by user and session. */
   const lines = new Map<string, Promise<unknown>>();
-  const waiting = new Map<string, number>();
+  const waiting = new UserCounts();
 
   /**
    * Counts one more waiting message of a user. Returns a function that removes it from the count. Throws RATE_LIMITED
    * when too many messages are waiting.
    */
   function enter(userId: string): () => void {
-    const before = waiting.get(userId) ?? 0;
-    if (before >= maxWaitingPerUser)
+    if (waiting.of(userId) >= maxWaitingPerUser)
       throw rateLimited('TOO_MANY_WAITING_MESSAGES', `Too many waiting messages (limit: ${maxWaitingPerUser}).`, 5);
-    waiting.set(userId, before + 1);
-    return () => {
-      const left = (waiting.get(userId) ?? 1) - 1;
-      if (left > 0) waiting.set(userId, left);
-      else waiting.delete(userId);
-    };
+    return waiting.add(userId);
   }
 
   /**
@@ -79,7 +74,7 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
   return {
     /** The number of waiting messages of all users. */
     get waiting(): number {
-      return [...waiting.values()].reduce((sum, count) => sum + count, 0);
+      return waiting.total;
     },
 
     /**

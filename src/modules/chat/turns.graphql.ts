@@ -17,8 +17,8 @@ import {
   sessionOf,
   withDatabaseIds,
 } from './sessions.graphql.ts';
-import type { SendMessageInput } from './turn.ts';
 import { TurnFailureDetails } from './turn-failure.graphql.ts';
+import type { SendMessageInput } from './turn-input.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 const StopChatRunInput = builder.inputType('StopChatRunInput', {

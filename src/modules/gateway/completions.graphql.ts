@@ -2,7 +2,8 @@ import { builder } from '../../graphql/builder.ts';
 import { ReasoningEffort } from '../chat/sessions.graphql.ts';
 import { TurnUsage } from '../chat/usage.graphql.ts';
 import type { CallPiece } from './client-call.ts';
-import type { Completion, CompletionChunk, CreateChatCompletionInput, FinishReason } from './completions.service.ts';
+import type { CreateChatCompletionInput } from './completion-input.ts';
+import type { Completion, CompletionChunk, FinishReason } from './read-completion.ts';
 
 const CompletionRole = builder.enumType('CompletionRole', {
   description: 'The author of a message in a completion.',
