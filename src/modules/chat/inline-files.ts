@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { badInput } from '../../errors.ts';
 import { plainText } from '../../zod-types.ts';
 import { acceptedTypes } from '../files/extract/kinds.ts';
-import type { Upload } from '../files/files.service.ts';
+import type { Upload } from '../files/upload-file.ts';
 
 /** A file that is sent within a message. */
 export const Attachment = z.object({

@@ -1,5 +1,5 @@
 import { builder } from '../../graphql/builder.ts';
-import { File } from '../files/files.graphql.ts';
+import { File } from '../files/file-type.graphql.ts';
 import { ChatMessage } from './messages.graphql.ts';
 
 const oldestFirst = [{ createdAt: 'asc' }, { id: 'asc' }] as const;

@@ -1,7 +1,7 @@
 import { signedIn } from '../../authz/principal.ts';
 import type { Context } from '../../context.ts';
 import { builder } from '../../graphql/builder.ts';
-import { File } from '../files/files.graphql.ts';
+import { File } from '../files/file-type.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { isWhole } from './attachments.ts';
 
