@@ -96,19 +96,8 @@ export function createServices({ settings, db, log, background, shared, publicUr
   const credentials = createAuthenticator(db, audit, background);
   const readers = createRunReaders(db, knowledge, runs, revocations);
   const queue = createTurnQueue({ runs, revocations, waitMs: settings.turnMs });
-  const turns = createTurnService({
-    db,
-    knowledge,
-    files,
-    runs,
-    limits,
-    usage,
-    settings,
-    log,
-    revocations,
-    models,
-    queue,
-  });
+  const generation = { db, knowledge, files, runs, limits, usage, settings, log, revocations, models };
+  const turns = createTurnService({ ...generation, queue });
   const chatRetention = createChatRetentionService(db, log, settings);
   const idempotency = createIdempotencyService(db, shared.locks);
   return {
@@ -154,18 +143,7 @@ export function createServices({ settings, db, log, background, shared, publicUr
     feedback: createFeedbackService(db),
     related: createRelatedService(db),
     completionModels: createCompletionModelsService(db),
-    completions: createCompletionsService({
-      db,
-      knowledge,
-      files,
-      runs,
-      limits,
-      usage,
-      settings,
-      log,
-      revocations,
-      models,
-    }),
+    completions: createCompletionsService(generation),
     textEmbeddings: createEmbeddingsService(embeddings, limits, usage),
     images: createImagesService(imageModel(settings.images), limits, usage),
     readers,
