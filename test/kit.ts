@@ -16,6 +16,7 @@ import { createLog } from '../src/log.ts';
 import { readSettings } from '../src/settings.ts';
 import type { DatabaseOptions } from '../src/store/database.ts';
 import { fingerprints } from './fingerprint.ts';
+import { send } from './http-client.ts';
 import { type ModelServer, startModelServer } from './model-server.ts';
 import { takePGlite, unpackSnapshot } from './pglite.ts';
 import { mismatchOf } from './reply-check.ts';
@@ -232,18 +233,18 @@ export async function startKit({
     statements,
     log,
     async gql(query, variables = {}, key = kit.keys.ADMIN) {
-      const response = await fetch(`${url}/graphql`, {
+      const { status, headers, text } = await send(`${url}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...authorization(key) },
         body: JSON.stringify({ query, variables }),
       });
-      const body = (await response.json()) as { data?: any; errors?: any[] };
+      const body = JSON.parse(text) as { data?: any; errors?: any[] };
       expectListedCodes(body);
       const { data = null, errors = [] } = body;
-      return { status: response.status, headers: response.headers, data, errors };
+      return { status, headers, data, errors };
     },
     async rest(method, path, { key = kit.keys.ADMIN, body, headers = {} } = {}) {
-      const response = await fetch(`${url}${path}`, {
+      const response = await send(`${url}${path}`, {
         method,
         headers: {
           ...(body !== undefined && !(body instanceof FormData) && { 'content-type': 'application/json' }),
@@ -254,7 +255,7 @@ export async function startKit({
           body: typeof body === 'string' || body instanceof FormData ? body : JSON.stringify(body),
         }),
       });
-      const text = await response.text();
+      const { status, text } = response;
       let parsed: unknown;
       try {
         parsed = JSON.parse(text);
@@ -263,8 +264,8 @@ export async function startKit({
       }
       if (path.startsWith('/graphql')) expectListedCodes(parsed as object | undefined);
       else if (response.headers.has('content-disposition'))
-        await compare({ url: response.url, method }, response, text);
-      return { status: response.status, headers: response.headers, text, body: parsed };
+        await compare({ url: `${url}${path}`, method }, new Response(text || null, response), text);
+      return { status, headers: response.headers, text, body: parsed };
     },
     async *subscribe(query, variables = {}, key = kit.keys.ADMIN, signal) {
       const response = await fetch(`${url}/graphql`, {
@@ -337,12 +338,12 @@ export async function startKit({
       const form = new FormData();
       form.append('files', new Blob([content]), name);
       if (projectId !== undefined) form.append('project_id', String(projectId));
-      const response = await fetch(`${url}/api/user/projects/file/upload`, {
+      const { text } = await send(`${url}/api/user/projects/file/upload`, {
         method: 'POST',
         headers: authorization(key),
         body: form,
       });
-      const { user_files: files, rejected_files: rejected } = (await response.json()) as any;
+      const { user_files: files, rejected_files: rejected } = JSON.parse(text);
       if (!files?.[0]) throw new Error(JSON.stringify(rejected));
       await booted.background.settled();
       return files[0].id;
@@ -365,6 +366,9 @@ export async function startKit({
       rmSync(dataDir, { recursive: true, force: true });
       // TOK 13: no line of the log contains a secret or a password.
       const told = log.find((line) => mentionsSecret(line) || passwords.some((password) => line.includes(password)));
+      // Variables of a test file keep its kit until all files are done.
+      statements.length = 0;
+      log.length = 0;
       if (told !== undefined) throw new Error(`a secret stands in the log: ${told}`);
       if (mismatches.size > 0) throw new Error(`responses differ from openapi.json:\n${[...mismatches].join('\n')}`);
     },

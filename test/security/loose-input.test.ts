@@ -4,6 +4,7 @@ import { singleUserOnly } from '../../src/rest/anythingllm/mode.ts';
 import type { AnyEndpoint } from '../../src/rest/endpoint.ts';
 import { endpoints } from '../../src/rest/endpoints.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
+import { send } from '../http-client.ts';
 import type { Kit } from '../kit.ts';
 import { insides } from './leak-check.ts';
 import { type ServerPair, startServerPair } from './server-pair.ts';
@@ -64,19 +65,17 @@ const filled = (path: string, value?: string) =>
 
 const serverOf = (row: AnyEndpoint): Kit => servers.of(row);
 
-async function call(row: AnyEndpoint, target: string, body?: BodyInit, type?: string) {
+async function call(row: AnyEndpoint, target: string, body?: string | FormData, type?: string) {
   const kit = serverOf(row);
-  const response = await fetch(`${kit.url}/api${target}`, {
+  const { status, headers, text } = await send(`${kit.url}/api${target}`, {
     method: row.method.toUpperCase(),
-    redirect: 'manual',
     headers: { authorization: `Bearer ${kit.keys.ADMIN}`, ...(type !== undefined && { 'content-type': type }) },
-    ...(body !== undefined && { body }),
+    body,
   });
-  const text = await response.text();
-  const what = `${target.slice(0, 100)} ${type} ${String(body).slice(0, 120)}: ${response.status} ${text.slice(0, 300)}`;
-  expect(response.status, what).toBeLessThan(500);
-  expect(insides(response.status, text), what).toBeNull();
-  if (response.status >= 400 && response.headers.get('content-type')?.startsWith('application/json'))
+  const what = `${target.slice(0, 100)} ${type} ${String(body).slice(0, 120)}: ${status} ${text.slice(0, 300)}`;
+  expect(status, what).toBeLessThan(500);
+  expect(insides(status, text), what).toBeNull();
+  if (status >= 400 && headers.get('content-type')?.startsWith('application/json'))
     expect(Object.keys(JSON.parse(text)), what).toEqual(
       expect.arrayContaining([expect.stringMatching(/^(error|message)$/)]),
     );

@@ -23,6 +23,7 @@ import type { Dialect } from '../../src/rest/dialect.ts';
 import { type AnyEndpoint, endpointRequirements, rootFields } from '../../src/rest/endpoint.ts';
 import { endpoints } from '../../src/rest/endpoints.ts';
 import { dialectOf } from '../../src/rest/routes.ts';
+import { send } from '../http-client.ts';
 import type { Kit } from '../kit.ts';
 import type { Caller } from './callers.ts';
 import {
@@ -203,7 +204,7 @@ async function callField(
   const streams = type.name === 'Subscription';
   const files = filesIn(variables);
   const operation = JSON.stringify({ query, variables }, (_key, value) => (value instanceof File ? null : value));
-  const response = await fetch(`${kit.url}/graphql`, {
+  const { status, headers, text } = await send(`${kit.url}/graphql`, {
     method: 'POST',
     headers: {
       ...(files.length === 0 && { 'content-type': 'application/json' }),
@@ -212,15 +213,14 @@ async function callField(
     },
     body: files.length === 0 ? operation : multipart(operation, files),
   });
-  const text = await response.text();
-  const json = response.headers.get('content-type')?.startsWith('application/json') ?? true;
+  const json = headers.get('content-type')?.startsWith('application/json') ?? true;
   const payloads = json ? [text] : [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => data as string);
   const parsed = payloads.map((payload) => JSON.parse(payload));
   const error = parsed.flatMap(({ errors }) => errors ?? [])[0];
   return {
-    status: response.status,
+    status,
     text,
-    challenge: response.headers.get('www-authenticate'),
+    challenge: headers.get('www-authenticate'),
     verdict: error ? (error.extensions?.code ?? 'NO CODE') : parsed.length > 0 ? 'OK' : 'NO ANSWER',
     body: error ?? parsed[0],
   };
