@@ -67,7 +67,10 @@ const generate = {
  * Packages that load files from their own folder. All others are bundled, which starts in two thirds of the time of a
  * thousand files.
  */
-const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'pg-native'];
+const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'pg-native', 'sql.js'];
+
+/** The commands that operators run on a database, in scripts/. */
+const commands = ['import-anythingllm', 'import-onyx'];
 
 /** @type {Step} */
 const pages = {
@@ -106,20 +109,29 @@ const documentation = {
 const bundle = {
   name: 'bundle',
   title: 'bundling src/ into dist/',
-  outputs: ['dist/main.js', 'dist/extract.js', 'dist/pglite-worker.js', 'dist/pglite-create.js'],
-  inputs: () => sha256(...['package-lock.json', 'tsconfig.json'].map(read), fingerprint(at('src')), String(externals)),
+  outputs: [
+    ...['dist/main.js', 'dist/extract.js', 'dist/pglite-worker.js', 'dist/pglite-create.js'],
+    ...commands.map((name) => `dist/${name}.js`),
+  ],
+  inputs: () =>
+    sha256(
+      ...['package-lock.json', 'tsconfig.json', ...commands.map((name) => `scripts/${name}.ts`)].map(read),
+      fingerprint(at('src')),
+      String(externals),
+    ),
   run: async () => {
     const esbuild = await import('esbuild');
     try {
       const { outputFiles } = await esbuild.build({
         absWorkingDir: root,
-        // The server, the child process that extracts text from files, and the worker thread of the embedded database
-        // with the child process that creates its files.
+        // The server, the child process that extracts text from files, the worker thread of the embedded database with
+        // the child process that creates its files, and the commands.
         entryPoints: {
           main: 'src/main.ts',
           extract: 'src/modules/files/extract/child.ts',
           'pglite-worker': 'src/store/pglite/worker.ts',
           'pglite-create': 'src/store/pglite/create-child.ts',
+          ...Object.fromEntries(commands.map((name) => [name, `scripts/${name}.ts`])),
         },
         outdir: 'dist',
         bundle: true,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
-import { shortLived, storage } from '../e2e/latchkey.ts';
+import { build, shortLived, storage } from '../e2e/latchkey.ts';
 import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
 
 /** The commands as npm runs them, each in its own process, on a database that is kept between them. */
@@ -33,6 +33,7 @@ const rows: Rows = {
 };
 
 beforeAll(async () => {
+  await build();
   store = await storage();
   folder = storageFolder();
   await folder.database(rows);
@@ -50,7 +51,7 @@ afterAll(async () => {
 
 function command(name: 'anythingllm' | 'onyx', args: string[], environment: Record<string, string> = {}) {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [...shortLived, '--import', 'tsx', `scripts/import-${name}.ts`, ...args], {
+  const child = spawn(process.execPath, [...shortLived, `dist/import-${name}.js`, ...args], {
     cwd: root,
     env: { PATH, HOME, LOG_LEVEL: 'error', ...store.environment, ...environment },
   });
