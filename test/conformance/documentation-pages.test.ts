@@ -78,6 +78,20 @@ describe('the pages under /docs', () => {
     }
   });
 
+  it('show images with a text alternative, which browsers revalidate', async () => {
+    const html = await (await get('/docs')).text();
+    const images = html.match(/<img [^>]*>/g) ?? [];
+    expect(images).toHaveLength(1);
+    for (const image of images) {
+      expect(image).toMatch(/ alt="[^"]{20,}"/);
+      const path = / src="([^"]+)"/.exec(image)?.[1] ?? '';
+      const { status, headers } = await get(path);
+      expect([status, headers.get('content-type')]).toEqual([200, 'image/svg+xml; charset=utf-8']);
+      const again = await get(path, { headers: { 'if-none-match': headers.get('etag') ?? '' } });
+      expect([again.status, await again.text()]).toEqual([304, '']);
+    }
+  });
+
   it('respond to HEAD without a body', async () => {
     const [head, whole] = [await get('/docs/search', { method: 'HEAD' }), await get('/docs/search')];
     expect([head.status, await head.text()]).toEqual([200, '']);
