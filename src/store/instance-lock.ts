@@ -25,11 +25,14 @@ export interface LockOptions {
 export const rollingRestartMs = 30_000;
 const pollMs = 250;
 
-/** Calls `take` until it returns true. Throws AlreadyRunningError with the given message after `waitMs`. */
-export async function waitFor(take: () => Promise<boolean>, waitMs: number, message: string): Promise<void> {
-  const deadline = Date.now() + waitMs;
-  while (!(await take())) {
+/**
+ * Calls `take` until it returns something other than false or null, and returns that. Throws AlreadyRunningError with
+ * the given message after `waitMs`.
+ */
+export async function waitFor<T>(take: () => Promise<T | false | null>, waitMs: number, message: string): Promise<T> {
+  for (const deadline = Date.now() + waitMs; ; await delay(pollMs)) {
+    const taken = await take();
+    if (taken !== false && taken !== null) return taken;
     if (Date.now() >= deadline) throw new AlreadyRunningError(message);
-    await delay(pollMs);
   }
 }

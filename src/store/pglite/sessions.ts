@@ -1,5 +1,6 @@
-import type { Engine, Session } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { type Reply, type Request, sqlOf } from './requests.ts';
+import type { Session } from './thread.ts';
 
 /** A transaction with exclusive use of the database. Other requests wait until it is over. */
 interface Transaction {
