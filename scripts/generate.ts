@@ -6,11 +6,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../src/project-root.ts';
-import { artefacts } from './artefacts.ts';
+import { artifacts } from './artifacts.ts';
 
 const check = process.argv.includes('--check');
 const stale: string[] = [];
-for (const [name, content] of Object.entries(artefacts())) {
+for (const [name, content] of Object.entries(artifacts())) {
   const file = join(projectRoot, name);
   if (existsSync(file) && readFileSync(file, 'utf8') === content) continue;
   stale.push(name);

@@ -14,7 +14,7 @@ export const plainText = (max: number) =>
 /** An ID of an integer column. */
 export const databaseId = z.number().int().min(-0x8000_0000).max(0x7fff_ffff);
 
-/** The text of a document, or of a section of it: without control characters and the colours of terminals, in NFC. */
+/** The text of a document, or of a section of it: without control characters and the colors of terminals, in NFC. */
 export const documentText = plainText(2_000_000).overwrite((text) => withoutControls(text).normalize('NFC'));
 
 /**

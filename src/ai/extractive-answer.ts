@@ -313,11 +313,11 @@ function quotesOf(chosen: readonly Unit[]): Quote[] {
     const units = chosen.filter((unit) => unit.passage === passage).sort((a, b) => a.place - b.place);
     let before: Unit | undefined;
     for (const unit of units) {
-      const neighbour = before?.place === unit.place - 1 ? before : undefined;
+      const neighbor = before?.place === unit.place - 1 ? before : undefined;
       const last = quotes.at(-1);
-      const header = neighbour && neighbour.header === unit.header ? '' : unit.header;
+      const header = neighbor && neighbor.header === unit.header ? '' : unit.header;
       const markdown = [header && `${header}\n`, unit.text, unit.tail && `\n\n${unit.tail}`].join('');
-      if (neighbour && last) last.markdown += unit.glue + markdown;
+      if (neighbor && last) last.markdown += unit.glue + markdown;
       else quotes.push({ number: passage.number, markdown });
       before = unit;
     }

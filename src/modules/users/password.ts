@@ -20,7 +20,8 @@ export const givenPassword = plainText(passwordLength.max);
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /** The hash of an unknown password with the same cost. */
-const nobodys = '$argon2id$v=19$m=19456,t=2,p=1$rNfh5GqcDm6OAZCjxcPgbg$RgObqxV0d6PjaVX+MLTzP8Ph8dx6BRcGFy+F1uq+38M';
+const hashOfNoUser =
+  '$argon2id$v=19$m=19456,t=2,p=1$rNfh5GqcDm6OAZCjxcPgbg$RgObqxV0d6PjaVX+MLTzP8Ph8dx6BRcGFy+F1uq+38M';
 
 export const hashPassword = (password: string): Promise<string> => hash(opaqueString(password), cost);
 
@@ -30,7 +31,8 @@ export const hashPassword = (password: string): Promise<string> => hash(opaqueSt
  */
 export async function verifyPassword(passwordHash: string | null | undefined, password: string): Promise<boolean> {
   let fits = false;
-  for (const form of new Set([opaqueString(password), password])) fits ||= await verify(passwordHash ?? nobodys, form);
+  for (const form of new Set([opaqueString(password), password]))
+    fits ||= await verify(passwordHash ?? hashOfNoUser, form);
   return passwordHash != null && fits;
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { artefacts } from '../../scripts/artefacts.ts';
+import { artifacts } from '../../scripts/artifacts.ts';
 import { schema } from '../../src/graphql/schema.ts';
 import { projectRoot } from '../../src/project-root.ts';
 import { downloads } from '../../src/rest/downloads.ts';
@@ -12,7 +12,7 @@ import { endpoints } from '../../src/rest/endpoints.ts';
 const written = (name: string): string => readFileSync(join(projectRoot, name), 'utf8');
 
 describe('generated files', () => {
-  it.each(Object.entries(artefacts()))('%s is up to date with the code', (name, content) => {
+  it.each(Object.entries(artifacts()))('%s is up to date with the code', (name, content) => {
     expect(written(name) === content, `${name} is stale: run \`npm run generate\``).toBe(true);
   });
 });

@@ -192,7 +192,7 @@ function errorsPage(): string {
 }
 
 /** Returns the generated files by path. */
-export function artefacts(): Record<string, string> {
+export function artifacts(): Record<string, string> {
   const openApi = openApiDocument();
   return {
     'schema/schema.graphql': `${printSchemaWithDirectives(schema)}\n`,
