@@ -119,7 +119,7 @@ const guide: Record<string, string> = {
   ...Object.fromEntries([...documentationPages(projectRoot), ...exampleFiles(projectRoot)].map((file) => [file, file])),
 };
 
-/** The content security policy: pages load everything from this server and contain no scripts of their own. */
+/** The content security policy: pages load everything from this server and contain no inline scripts. */
 export const pagePolicy = {
   defaultSrc: ["'self'"],
   scriptSrc: ["'self'"],

@@ -3,7 +3,7 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-/** Counts what is in progress, by key. */
+/** Counts the work in progress, by key. */
 export interface Leases {
   /** Occupies a place. */
   take(key: string): Promise<Lease>;

@@ -2,7 +2,7 @@ import type { Principal } from '../../authz/principal.ts';
 
 /**
  * Ends open streams and runs when their credential ends. An end is published to all processes; each process answers
- * `watch` and `ended` from what it knows, so that neither waits.
+ * `watch` and `ended` from its own memory, so that neither waits.
  */
 export interface Revocations {
   /**
