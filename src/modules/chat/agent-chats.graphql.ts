@@ -4,7 +4,7 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nestedNodes } from '../../graphql/connection.ts';
 import { cut } from '../../paging.ts';
 import { Agent } from '../agents/agents.graphql.ts';
-import { chatSessionOrders } from './chat.service.ts';
+import { chatSessionOrders } from './session-lists.ts';
 import { ChatSessionConnection, sessionListArgs } from './sessions.graphql.ts';
 
 builder.prismaObjectField(Agent, 'chatSessions', (t) =>

@@ -15,9 +15,9 @@ import { Agent } from '../agents/agents.graphql.ts';
 import { Project } from '../projects/projects.graphql.ts';
 import { seesProject } from '../projects/projects.service.ts';
 import { User, userOf } from '../users/users.graphql.ts';
-import { chatMessageOrders, chatSessionOrders, type SessionFilter, seesSession } from './chat.service.ts';
 import { ChatMessage, ChatMessageConnection } from './messages.graphql.ts';
 import { ChatRun } from './run.graphql.ts';
+import { chatMessageOrders, chatSessionOrders, type SessionFilter, seesSession } from './session-lists.ts';
 
 export type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 type PayloadFields = PothosSchemaTypes.ObjectFieldBuilder<

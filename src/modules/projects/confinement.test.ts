@@ -6,7 +6,7 @@ import { makeGate } from '../../../test/model-server.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { permissionNames } from '../../rest/permission-names.ts';
-import { chatSessionOrders } from '../chat/chat.service.ts';
+import { chatSessionOrders } from '../chat/session-lists.ts';
 
 /** A project with one object of each kind. Each text contains the project's name and occurs only there. */
 interface Place {
