@@ -1,2 +1,2 @@
-export function prepare(options: { build: boolean }): Promise<void>;
+export function prepare(options: { build: boolean; dev?: boolean }): Promise<void>;
 export function preparePages(): Promise<void>;

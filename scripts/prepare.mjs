@@ -1,11 +1,11 @@
 // Prepares a clone for starting the server: packages, generated code, bundle. Uses only Node's own modules, since no
 // packages may be installed yet.
 //
-// usage: node scripts/prepare.mjs [--build]
+// usage: node scripts/prepare.mjs [--build] [--omit=dev]
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { lock } from './lock.mjs';
 
@@ -24,43 +24,45 @@ let held;
  * `holds`: returns true when the outputs already match the inputs although the stamp differs.
  */
 
-/** @type {Step} */
-const install = {
-  name: 'install',
-  title: 'installing packages (npm ci)',
+/**
+ * Installs the packages that building and running the server needs, or all packages. A complete installation serves
+ * both.
+ *
+ * @type {(options: { dev: boolean }) => Step}
+ */
+const install = ({ dev }) => ({
+  name: dev ? 'install-dev' : 'install',
+  title: dev ? 'installing all packages (npm ci)' : 'installing packages (npm ci --omit=dev)',
   outputs: ['node_modules/.package-lock.json'],
   inputs: () => sha256(read('package-lock.json')),
   holds: () => {
     const wanted = packagesIn('package-lock.json');
     const present = packagesIn('node_modules/.package-lock.json');
+    const canBeAbsent = (of) => of.optional || (!dev && (of.dev || of.devOptional));
     return (
       Object.keys(present).every((path) => path in wanted) &&
-      Object.entries(wanted).every(([path, { version, optional }]) =>
-        path in present ? present[path].version === version : path === '' || optional,
+      Object.entries(wanted).every(([path, of]) =>
+        path in present ? present[path].version === of.version : path === '' || canBeAbsent(of),
       )
     );
   },
-  run: () => npm('ci', '--ignore-scripts', '--include=dev', '--loglevel=error', '--no-audit', '--no-fund'),
-};
+  run: () =>
+    npm('ci', '--ignore-scripts', dev ? '--include=dev' : '--omit=dev', '--loglevel=error', '--no-audit', '--no-fund'),
+});
 
 /** @type {Step} */
 const generate = {
   name: 'generate',
-  title: 'generating the database client (prisma generate)',
+  title: 'generating the database client',
   outputs: ['src/generated/prisma/client.ts', 'src/generated/pothos.ts'],
   inputs: () =>
     sha256(
-      ...['prisma/schema.prisma', 'prisma.config.ts'].map(read),
-      ...['node_modules/prisma/package.json', 'node_modules/@pothos/plugin-prisma/package.json'].map(read), // versions
+      ...['prisma/schema.prisma', 'scripts/prisma.mjs'].map(read),
+      ...['@prisma/client-generator-ts', '@pothos/plugin-prisma'].map((name) =>
+        read(`node_modules/${name}/package.json`),
+      ), // versions
     ),
-  run: () =>
-    node(['node_modules/prisma/build/index.js', 'generate'], {
-      // prisma generate requests a schema engine that it does not use and would download it: any executable will do.
-      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
-      PATH: `${at('node_modules', '.bin')}${delimiter}${process.env.PATH}`, // the Pothos generator is found by name
-      CHECKPOINT_DISABLE: '1',
-      PRISMA_HIDE_UPDATE_MESSAGE: '1',
-    }),
+  run: () => node(['scripts/prisma.mjs']),
 };
 
 /**
@@ -160,11 +162,14 @@ const bundle = {
  * Runs the steps whose output is missing or outdated. The bundle is built on request. Several processes can call it at the same
  * time. When a step fails, its output is shown and the process exits with 1.
  *
- * @param {{ build: boolean }} options
+ * `dev`: false when only the packages are needed that build and run the server.
+ *
+ * @param {{ build: boolean, dev?: boolean }} options
  */
-export async function prepare({ build }) {
+export async function prepare({ build, dev = true }) {
   requireNode();
-  await performAll(build ? [install, generate, pages, documentation, bundle] : [install, generate]);
+  const sources = [install({ dev }), generate];
+  await performAll(build ? [...sources, pages, documentation, bundle] : sources);
 }
 
 /** Builds the files of the web pages and the documentation, which the server serves when it runs from `src/`, too. */
@@ -177,7 +182,7 @@ async function performAll(steps) {
   for (const signal of Object.keys(signals)) process.on(signal, leave);
   held = await lock(at('.cache', 'prepare.lock'), () => say('waiting for another process that prepares'));
   try {
-    for (const step of steps) if (!isDone(step)) await perform(step);
+    for (const [index, step] of steps.entries()) if (!isDone(step)) await perform(step, `${index + 1}/${steps.length}`);
   } catch (error) {
     say(error.message);
     process.exit(1);
@@ -190,16 +195,36 @@ function isDone(step) {
   return step.outputs.every((path) => existsSync(at(path))) && read(stampOf(step)) === step.inputs();
 }
 
-/** @param {Step} step */
-async function perform(step) {
+/**
+ * Runs a step and reports its progress.
+ *
+ * @param {Step} step
+ * @param {string} position
+ */
+async function perform(step, position) {
   const inputs = step.inputs();
   if (!step.holds?.()) {
     rmSync(at(stampOf(step)), { force: true }); // otherwise, restoring the old inputs would hide an interrupted run
-    say(step.title);
-    await step.run();
+    say(`[${position}] ${step.title}`);
+    await timed(step.run);
   }
   mkdirSync(dirname(at(stampOf(step))), { recursive: true });
   writeFileSync(at(stampOf(step)), inputs);
+}
+
+/** Runs work, and shows on a terminal how long it has been running. */
+async function timed(work) {
+  if (!process.stderr.isTTY) return work();
+  const began = performance.now();
+  const show = () => process.stderr.write(`\r  ${Math.round((performance.now() - began) / 1000)} s`);
+  const timer = setInterval(show, 1000);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+    show();
+    process.stderr.write('\n');
+  }
 }
 
 function stampOf(step) {
@@ -292,4 +317,4 @@ function sha256(...texts) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
-  await prepare({ build: process.argv.includes('--build') });
+  await prepare({ build: process.argv.includes('--build'), dev: !process.argv.includes('--omit=dev') });

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { projectRoot } from '../../src/project-root.ts';
+import { build } from './latchkey.ts';
+
+beforeAll(build);
+
+const read = (...path: string[]) => readFileSync(join(projectRoot, ...path), 'utf8');
+
+it('copies the packages that the bundle loads, and no others, into the container image', () => {
+  const scripts = readdirSync(join(projectRoot, 'dist')).filter((name) => name.endsWith('.js'));
+  const imported = scripts.flatMap((name) =>
+    [...read('dist', name).matchAll(/^(?:import .*|\}) from "([^".][^"]*)";$/gm)].map(([, from = '']) => from),
+  );
+  const packages = [...new Set(imported.filter((from) => !isBuiltin(from)))].toSorted();
+  expect(packages).toEqual(['@electric-sql/pglite', '@node-rs/argon2']);
+  const copied = [...read('Dockerfile').matchAll(/^COPY --from=build \/app\/node_modules\/(\S+) /gm)];
+  // The binary of argon2 is a package of its own in the same scope.
+  expect(copied.map(([, name]) => name)).toEqual(['@electric-sql/pglite', '@node-rs']);
+});
+
+it('declares the packages that `npm start` uses as dependencies', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  const steps = ['prepare', 'pages', 'docs', 'docs-page', 'web-files', 'prisma', 'start']
+    .map((name) => read('scripts', `${name}.mjs`))
+    .join('\n');
+  const used = [...steps.matchAll(/(?:from |import\(|\)\()'(@[^/']+\/[^/']+|[^@./'][^/']*)[/']/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => !isBuiltin(name) && !name.startsWith('node:'));
+  expect(used.toSorted()).toEqual([
+    '@graphql-yoga/render-graphiql',
+    '@prisma/client-generator-ts',
+    '@prisma/internals',
+    'esbuild',
+    'marked',
+  ]);
+  expect(Object.keys(dependencies)).toEqual(expect.arrayContaining([...used, 'swagger-ui-dist']));
+});
