@@ -15,10 +15,10 @@ it('copies the packages that the bundle loads, and no others, into the container
     [...read('dist', name).matchAll(/^(?:import .*|\}) from "([^".][^"]*)";$/gm)].map(([, from = '']) => from),
   );
   const packages = [...new Set(imported.filter((from) => !isBuiltin(from)))].toSorted();
-  expect(packages).toEqual(['@electric-sql/pglite', '@node-rs/argon2']);
+  expect(packages).toEqual(['@electric-sql/pglite', '@node-rs/argon2', 'sql.js']);
   const copied = [...read('Dockerfile').matchAll(/^COPY --from=build \/app\/node_modules\/(\S+) /gm)];
   // The binary of argon2 is a package of its own in the same scope.
-  expect(copied.map(([, name]) => name)).toEqual(['@electric-sql/pglite', '@node-rs']);
+  expect(copied.map(([, name]) => name)).toEqual(['@electric-sql/pglite', '@node-rs', 'sql.js']);
 });
 
 it('declares the packages that `npm start` uses as dependencies', () => {
