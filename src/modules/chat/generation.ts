@@ -44,7 +44,7 @@ export interface Outcome {
 }
 
 /** An answer to generate: the turn of a chat, or a completion of the gateway. */
-export interface Generation {
+interface Generation {
   principal: Principal;
   run: ActiveRun;
   model: ChatModel;

@@ -6,7 +6,7 @@ import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
 
 /** A search for the passages of an answer. */
-export interface PassagesRequest {
+interface PassagesRequest {
   agent: Agent;
   projectId: number | null;
   question: string;

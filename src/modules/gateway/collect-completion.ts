@@ -12,7 +12,7 @@ import type { CompletionRequest } from './completion-input.ts';
 import { type Conversation, standIn } from './messages.ts';
 
 /** A request with everything that its answer needs. */
-export interface PreparedCompletion {
+interface PreparedCompletion {
   principal: Principal;
   request: CompletionRequest;
   run: ActiveRun;
