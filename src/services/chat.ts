@@ -21,10 +21,9 @@ export function createChatServices(
   { knowledge, files }: KnowledgeServices,
   { limits, usage }: LimitServices,
 ) {
-  const { revocations } = shared;
-  const runs = createRuns(db, log, background);
+  const runs = createRuns({ db, log, background, registry: shared.createRuns() });
   const chat = createChatService({ db, knowledge, runs, models });
-  const queue = createTurnQueue({ runs, revocations, waitMs: settings.turnMs });
+  const queue = createTurnQueue({ runs, shared, waitMs: settings.turnMs });
   return {
     runs,
     chat,
@@ -38,11 +37,11 @@ export function createChatServices(
       usage,
       settings,
       log,
-      revocations,
+      shared,
       models,
       queue,
     }),
-    readers: createRunReaders(db, knowledge, runs, revocations),
+    readers: createRunReaders(db, knowledge, runs, shared.revocations),
     chatRetention: createChatRetentionService(db, log, settings),
     chatExports: createChatExportService(db, chat.references),
     context: createContextService(db, models),

@@ -25,7 +25,7 @@ export const createGatewayServices = (
     usage,
     settings,
     log,
-    revocations: shared.revocations,
+    shared,
     models: models.chat,
   }),
   textEmbeddings: createEmbeddingsService(models.embedding, limits, usage),

@@ -116,9 +116,9 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     });
     return { id, messageId: message.id, answerId: answer.id };
   };
-  const startRun = (sessionId: string, messageId: number) => {
+  const startRun = async (sessionId: string, messageId: number) => {
     const run = new ActiveRun(randomUUID(), sessionId, userId, messageId);
-    booted.services.runs.start(run, async () => {
+    await booted.services.runs.start(run, async () => {
       run.emit({ type: 'answerDelta', text: `${words.chat} answer` });
       run.emit({ type: 'stopped', reason: 'FINISHED' });
     });
@@ -302,7 +302,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     historyEntry: async () => (await session()).answerId,
     async runningSession() {
       const { id, answerId } = await session();
-      startRun(id, answerId);
+      await startRun(id, answerId);
       return id;
     },
     async fileSession() {
@@ -317,7 +317,7 @@ export function freshTargets({ prisma, booted }: Kit, userId: string, words: Wor
     },
     async run() {
       const { id: sessionId, messageId } = await session();
-      const id = startRun(sessionId, messageId);
+      const id = await startRun(sessionId, messageId);
       await prisma.run.create({ data: { id, sessionId, messageId, status: 'COMPLETED' } });
       return id;
     },

@@ -14,7 +14,7 @@ export const sessionDeletion = ({ db, runs }: Pick<ChatDeps, 'db' | 'runs'>) => 
       if (hard) await transaction.chatSession.delete({ where: { id } });
       else await transaction.chatSession.update({ where: { id }, data: hidden() });
     });
-    runs.ofSession(id)?.stop();
+    await runs.stop(id);
   },
 
   /** Soft-deletes all sessions of the principal and returns their IDs. */
@@ -24,7 +24,7 @@ export const sessionDeletion = ({ db, runs }: Pick<ChatDeps, 'db' | 'runs'>) => 
       data: hidden(),
       select: { id: true },
     });
-    for (const { id } of deleted) runs.ofSession(id)?.stop();
+    for (const { id } of deleted) await runs.stop(id);
     return deleted.map(({ id }) => id);
   },
 });

@@ -4,7 +4,9 @@ import { rateLimited, unavailable } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Settings } from '../../settings.ts';
 import type { Database } from '../../store/database.ts';
+import type { Lease } from '../../store/shared/leases.ts';
 import type { Revocations } from '../../store/shared/revocations.ts';
+import type { SharedState } from '../../store/shared/shared-state.ts';
 import type { FilesService } from '../files/files.service.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { LimitsService } from '../limits/limits.service.ts';
@@ -18,7 +20,7 @@ import {
   spent,
   useOf,
 } from './answer-outcome.ts';
-import { type ActiveRun, maxRunsPerUser, type Runs } from './runs.ts';
+import type { ActiveRun, Runs } from './runs.ts';
 
 /** What the turns of chats and the completions of the gateway need to generate an answer. */
 export interface GenerationDeps {
@@ -30,7 +32,7 @@ export interface GenerationDeps {
   usage: UsageService;
   settings: Settings;
   log: Log;
-  revocations: Revocations;
+  shared: Pick<SharedState, 'revocations' | 'leases'>;
   models: ChatModels;
 }
 
@@ -47,6 +49,8 @@ export interface Outcome {
 interface Generation {
   principal: Principal;
   run: ActiveRun;
+  /** The lease of {@link admitAnswer}. */
+  lease: Lease;
   model: ChatModel;
   /** Stops the run when it aborts. Null for a run that continues without its client. */
   signal: AbortSignal | null;
@@ -56,14 +60,21 @@ interface Generation {
   store(outcome: Outcome): Promise<AnswerEnd>;
 }
 
+/** Maximum number of concurrent answers of one user. */
+const maxAnswersPerUser = 20;
+
 /**
- * Checks that a user can start another run. `preparing` is the number of runs of the user that are about to start.
- * Throws UNAVAILABLE during a shutdown, and RATE_LIMITED when the user has too many runs.
+ * Admits another answer of a user. It counts until its lease is released: at its end, or when it cannot start. Throws
+ * UNAVAILABLE during a shutdown, and RATE_LIMITED when the user has too many answers.
  */
-export function admitRun(runs: Runs, userId: string, preparing = 0): void {
+export async function admitAnswer(
+  { runs, shared }: Pick<GenerationDeps, 'runs' | 'shared'>,
+  userId: string,
+): Promise<Lease> {
   if (runs.draining) throw unavailable('SERVER_SHUTDOWN', 'The server is shutting down.');
-  if (runs.ofUser(userId).length + preparing >= maxRunsPerUser)
-    throw rateLimited('TOO_MANY_ANSWERS', `Too many concurrent answers (limit: ${maxRunsPerUser}).`, 5);
+  const lease = await shared.leases.tryTake(`answers ${userId}`, maxAnswersPerUser);
+  if (!lease) throw rateLimited('TOO_MANY_ANSWERS', `Too many concurrent answers (limit: ${maxAnswersPerUser}).`, 5);
+  return lease;
 }
 
 /**
@@ -89,13 +100,13 @@ function watch(revocations: Revocations, { principal, run, signal }: Generation)
  * Starts a generation, which continues independently of the caller: the run is registered, watched, collected, recorded
  * and ended with one last event. Returns a function that tells whether the credential of the principal ended during it.
  */
-export function startGeneration(
-  { runs, revocations, log }: Pick<GenerationDeps, 'runs' | 'revocations' | 'log'>,
+export async function startGeneration(
+  { runs, shared, log }: Pick<GenerationDeps, 'runs' | 'shared' | 'log'>,
   generation: Generation,
-): { revoked: () => boolean } {
-  const { run, model } = generation;
-  const watched = watch(revocations, generation);
-  runs.start(run, async () => {
+): Promise<{ revoked: () => boolean }> {
+  const { run, lease, model } = generation;
+  const watched = watch(shared.revocations, generation);
+  await runs.start(run, async () => {
     const startedAt = performance.now();
     const soFar = emptyAnswer();
     const collected = await generation.collect(soFar).catch((error: unknown) => {
@@ -105,6 +116,7 @@ export function startGeneration(
     watched.done();
     const durationMs = Math.round(performance.now() - startedAt);
     const end = await generation.store({ soFar, end: collected, use: useOf(model, soFar, collected), durationMs });
+    await lease.release();
     const failure = failureOf(end);
     if (failure) run.emit({ type: 'failed', ...failure });
     else {

@@ -12,7 +12,7 @@ async function checkChat({ db, runs }: GenerationDeps, principal: Principal, inp
   // A chat that does not exist is not created by a rejected message.
   if (input.chat) {
     const { session } = await findChat(db.prisma, principal, input.chat);
-    if (session && runs.ofSession(session.id)) throw new SessionBusyError(session.id);
+    if (session && (await runs.ofSession(session.id))) throw new SessionBusyError(session.id);
   } else if (input.sessionId) {
     const where = { ...visible.chatSessions(principal), id: input.sessionId };
     if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');

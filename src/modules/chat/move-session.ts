@@ -31,8 +31,7 @@ export const sessionMoves = ({ db, runs }: Pick<ChatDeps, 'db' | 'runs'>) => ({
       return transaction.chatSession.update({ where: { id }, data: { projectId } });
     });
     // Tokens of the previous project can no longer read the running or last answer.
-    const run = runs.lastOf(id);
-    if (run) run.projectId = projectId;
+    await runs.setProject(id, projectId);
     return session;
   },
 });

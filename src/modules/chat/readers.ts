@@ -6,7 +6,7 @@ import type { Database } from '../../store/database.ts';
 import type { Revocations } from '../../store/shared/revocations.ts';
 import type { KnowledgeService } from '../knowledge/knowledge.service.ts';
 import type { IndexedEvent } from './events.ts';
-import type { ActiveRun, Runs } from './runs.ts';
+import type { ChatRun, Runs } from './runs.ts';
 
 const WhichRun = z
   .object({
@@ -49,9 +49,7 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
     async stop(principal: Principal, sessionId: string): Promise<boolean> {
       const where = { ...visible.chatSessions(principal), id: sessionId };
       if ((await db.prisma.chatSession.count({ where })) === 0) throw notFound('CHAT_SESSION_NOT_FOUND');
-      const run = runs.ofSession(sessionId);
-      run?.stop();
-      return run !== undefined;
+      return runs.stop(sessionId);
     },
 
     /**
@@ -59,10 +57,10 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
      * last run of a session. Throws NOT_FOUND, and BAD_USER_INPUT when `from` is greater than the number of events so
      * far; an equal value waits for the next event.
      */
-    async find(principal: Principal, which: z.input<typeof WhichRun>): Promise<{ run: ActiveRun; from: number }> {
+    async find(principal: Principal, which: z.input<typeof WhichRun>): Promise<{ run: ChatRun; from: number }> {
       demand(principal, 'read:chat');
       const { runId, sessionId, from } = parse(WhichRun, which, []);
-      const run = runId == null ? runs.lastOf(sessionId ?? '') : runs.get(runId);
+      const run = await (runId == null ? runs.lastOf(sessionId ?? '') : runs.find(runId));
       const where = run && { AND: [visible.chatSessions(principal), { id: run.sessionId }] };
       if (!run || (await db.prisma.chatSession.count({ where: where ?? {} })) === 0) throw notFound('RUN_NOT_FOUND');
       if ((from ?? 0) > run.length)
@@ -77,7 +75,7 @@ export function createRunReaders(db: Database, knowledge: KnowledgeService, runs
      */
     async *read(
       principal: Principal,
-      run: ActiveRun,
+      run: ChatRun,
       from: number,
       signal: AbortSignal,
     ): AsyncGenerator<IndexedEvent, void, undefined> {

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { type Kit, startKit, until } from '../../../test/kit.ts';
 import { gather, jsonLines } from '../../../test/lines.ts';
 import { makeGate, type TextReply } from '../../../test/model-server.ts';
-import { ActiveRun, FinishedRuns } from './runs.ts';
+import { FinishedRuns } from '../../store/shared/runs.ts';
+import { ActiveRun } from './runs.ts';
 
 /** Readers that leave a run and resume it, by GraphQL and REST, and clients that stop it. */
 let kit: Kit;
@@ -536,7 +537,7 @@ describe('the memory of finished runs', () => {
   }
   function keeper() {
     const dropped: string[] = [];
-    return { dropped, kept: new FinishedRuns((run) => dropped.push(run.id)) };
+    return { dropped, kept: new FinishedRuns<ActiveRun>((run) => dropped.push(run.id)) };
   }
 
   it('keeps a run for five minutes', () => {
@@ -587,13 +588,13 @@ describe('the memory of finished runs', () => {
   it('no longer finds a dropped run, but open readers can read it to its end', async () => {
     const { runs } = kit.booted.services;
     const first = await over({ text: ['One ', 'two'] });
-    const run = await until(() => runs.lastOf(first.session));
+    const run = await until(async () => (await runs.lastOf(first.session)) ?? undefined);
     const reading = run.read(0);
     await reading.next();
     // As many runs as are kept, from a user who fills the memory.
-    for (let other = 0; other < 1000; other++) runs.start(finished(`other ${other}`, 100), async () => {});
-    await until(() => runs.get(run.id) === undefined);
-    expect(runs.lastOf(first.session)).toBeUndefined();
+    for (let other = 0; other < 1000; other++) await runs.start(finished(`other ${other}`, 100), async () => {});
+    await until(async () => (await runs.find(run.id)) === null);
+    expect(await runs.lastOf(first.session)).toBeNull();
     expect((await gather(reading)).map(({ type }) => type)).toEqual([
       'messageIds',
       'answerStarted',
@@ -604,6 +605,6 @@ describe('the memory of finished runs', () => {
     expect((await resume(first.session, 0)).status).toBe(404);
     await expect(gather(chatRun({ id: first.runId }))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     // The newest runs are kept.
-    expect(runs.get('other 999')?.ended).toBe(true);
+    expect((await runs.find('other 999'))?.ended).toBe(true);
   });
 });

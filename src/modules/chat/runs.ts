@@ -1,17 +1,15 @@
 import type { Log } from '../../log.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
+import type { OwnRun, RunRegistry, SharedRun } from '../../store/shared/runs.ts';
 import type { ChatEvent, IndexedEvent } from './events.ts';
 import { interruptedMessage } from './turn-failure.ts';
 
 /** The abort reason of a run that was interrupted by a shutdown. */
 const shutdown = Symbol('shutdown');
 
-/** Maximum number of concurrent answers of one user. */
-export const maxRunsPerUser = 20;
-
-/** An active or recently finished turn with its events, independent of any connection. */
-export class ActiveRun {
+/** A run that this process executes, with its events. It is independent of any connection. */
+export class ActiveRun implements OwnRun<IndexedEvent> {
   private readonly events: IndexedEvent[] = [];
   private readonly waiting = new Set<() => void>();
   private readonly controller = new AbortController();
@@ -53,7 +51,7 @@ export class ActiveRun {
   }
 
   /** Stops the run on behalf of its reader. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.controller.abort();
   }
 
@@ -95,116 +93,99 @@ export class ActiveRun {
   }
 }
 
-/** Limits of the finished runs that are kept. */
-export interface KeepLimits {
-  /** Time since the end of each run. */
-  milliseconds: number;
-  runs: number;
-  /** Total size of their events. */
-  characters: number;
+/** An active or recently finished run of a chat, in any process. */
+export type ChatRun = SharedRun<IndexedEvent>;
+
+interface RunsDeps {
+  db: Database;
+  log: Log;
+  background: Background;
+  registry: RunRegistry<IndexedEvent>;
 }
 
-const keepLimits: KeepLimits = { milliseconds: 5 * 60_000, runs: 1000, characters: 64 * 2 ** 20 };
-
-/**
- * Keeps finished runs for readers that resume: each for five minutes, at most 1,000 runs with at most 64 Mi characters
- * of events in total. Passes the oldest to `drop` first. A reader in the middle of a dropped run continues to its end.
- */
-export class FinishedRuns {
-  private readonly timers = new Map<ActiveRun, NodeJS.Timeout>();
-  private characters = 0;
-
-  constructor(
-    private readonly drop: (run: ActiveRun) => void,
-    private readonly limits: KeepLimits = keepLimits,
-  ) {}
-
-  add(run: ActiveRun): void {
-    this.timers.set(run, setTimeout(() => this.remove(run), this.limits.milliseconds).unref());
-    this.characters += run.characters;
-    for (const oldest of this.timers.keys()) {
-      if (this.timers.size <= this.limits.runs && this.characters <= this.limits.characters) return;
-      this.remove(oldest);
-    }
-  }
-
-  private remove(run: ActiveRun): void {
-    clearTimeout(this.timers.get(run));
-    this.timers.delete(run);
-    this.characters -= run.characters;
-    this.drop(run);
-  }
+/** Marks answers that a crash interrupted, so that readers know they are incomplete. */
+async function markInterrupted(db: Database, log: Log): Promise<void> {
+  const error = interruptedMessage;
+  const [, { count }] = await db.prisma.$transaction([
+    db.prisma.chatMessage.updateMany({
+      where: { run: { status: 'RUNNING' } },
+      data: { status: 'INTERRUPTED', error },
+    }),
+    db.prisma.run.updateMany({
+      where: { status: 'RUNNING' },
+      data: { status: 'INTERRUPTED', error, endedAt: new Date() },
+    }),
+  ]);
+  if (count > 0) log.warn({ runs: count }, 'marked runs of an earlier process as interrupted');
 }
 
-/**
- * Creates the registry of the runs of this process: active runs, and finished runs as {@link FinishedRuns} keeps them.
- */
-export function createRuns(db: Database, log: Log, background: Background) {
-  const runs = new Map<string, ActiveRun>();
-  /** The last run of each session. */
-  const latest = new Map<string, ActiveRun>();
-  const finished = new FinishedRuns((run) => {
-    runs.delete(run.id);
-    if (latest.get(run.sessionId) === run) latest.delete(run.sessionId);
-  });
+/** Creates the service that executes runs in this process, and finds the runs of all processes. */
+export function createRuns({ db, log, background, registry }: RunsDeps) {
+  /** The runs that this process executes. */
+  const own = new Set<ActiveRun>();
   let draining = false;
 
-  /** UUIDs are case-insensitive. */
-  const lastOf = (sessionId: string): ActiveRun | undefined => latest.get(sessionId.toLowerCase());
+  async function ofSession(sessionId: string): Promise<ChatRun | null> {
+    const run = await registry.lastOf(sessionId);
+    return run?.ended ? null : run;
+  }
 
   return {
     /** Starts the work of a run, which does not depend on a connection. `work` never throws. */
-    start(run: ActiveRun, work: (run: ActiveRun) => Promise<void>): void {
-      runs.set(run.id, run);
-      latest.set(run.sessionId, run);
-      background.run('chat run', () => work(run).finally(() => finished.add(run)));
+    async start(run: ActiveRun, work: (run: ActiveRun) => Promise<void>): Promise<void> {
+      const added = registry.add(run);
+      own.add(run);
+      // Begins before `added` settles, so that a shutdown waits for it.
+      background.run('chat run', async () => {
+        await added;
+        try {
+          await work(run);
+        } finally {
+          own.delete(run);
+          await registry.keep(run);
+        }
+      });
+      await added;
     },
 
-    get: (id: string): ActiveRun | undefined => runs.get(id.toLowerCase()),
+    /** Returns a run by its ID, or null. */
+    find: registry.find,
 
     /** Returns the active or last run of a session, as long as it is kept. */
-    lastOf,
+    lastOf: registry.lastOf,
 
     /** Returns the active run of a session. */
-    ofSession(sessionId: string): ActiveRun | undefined {
-      const run = lastOf(sessionId);
-      return run?.ended ? undefined : run;
+    ofSession,
+
+    /** Stops the active run of a session and keeps its text. Returns whether there was one. */
+    async stop(sessionId: string): Promise<boolean> {
+      const run = await ofSession(sessionId);
+      await run?.stop();
+      return run !== null;
     },
 
-    ofUser: (userId: string): ActiveRun[] => [...runs.values()].filter((run) => run.userId === userId && !run.ended),
+    /** Sets the project of the last run of a session: tokens of the previous project can no longer read it. */
+    setProject: registry.setProject,
 
     get draining(): boolean {
       return draining;
     },
 
     /**
-     * Waits until all runs have ended. Interrupts the runs that are still active after `patienceMs` milliseconds; their
-     * text is kept.
+     * Waits until all runs of this process have ended. Interrupts the runs that are still active after `patienceMs`
+     * milliseconds; their text is kept.
      */
     async drain(patienceMs: number): Promise<void> {
       draining = true;
       const timer = setTimeout(() => {
-        for (const run of runs.values()) run.interrupt();
+        for (const run of own) run.interrupt();
       }, patienceMs);
       await background.settled();
       clearTimeout(timer);
     },
 
-    /** Marks answers that a crash interrupted, so that readers know they are incomplete. */
-    async markInterrupted(): Promise<void> {
-      const error = interruptedMessage;
-      const [, { count }] = await db.prisma.$transaction([
-        db.prisma.chatMessage.updateMany({
-          where: { run: { status: 'RUNNING' } },
-          data: { status: 'INTERRUPTED', error },
-        }),
-        db.prisma.run.updateMany({
-          where: { status: 'RUNNING' },
-          data: { status: 'INTERRUPTED', error, endedAt: new Date() },
-        }),
-      ]);
-      if (count > 0) log.warn({ runs: count }, 'marked runs of an earlier process as interrupted');
-    },
+    /** See {@link markInterrupted}. */
+    markInterrupted: () => markInterrupted(db, log),
   };
 }
 

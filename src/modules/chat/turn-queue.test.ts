@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Principal } from '../../authz/principal.ts';
-import { inMemoryRevocations } from '../../store/shared/revocations.ts';
+import { inMemoryState } from '../../store/shared/shared-state.ts';
 import { createTurnQueue, SessionBusyError } from './turn-queue.ts';
 
 const principal = {
@@ -10,7 +10,7 @@ const principal = {
 } as unknown as Principal;
 const never = new AbortController().signal;
 const queueOf = (waitMs: number) =>
-  createTurnQueue({ runs: { ofSession: () => undefined }, revocations: inMemoryRevocations(), waitMs });
+  createTurnQueue({ runs: { ofSession: async () => null }, shared: inMemoryState(), waitMs });
 const busy = async () => {
   throw new SessionBusyError('session');
 };

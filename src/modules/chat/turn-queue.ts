@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Principal } from '../../authz/principal.ts';
 import { AppError, conflict, invalidCredential, rateLimited } from '../../errors.ts';
-import { deferred, unlessAborted } from '../../promises.ts';
-import type { Revocations } from '../../store/shared/revocations.ts';
+import type { Lease } from '../../store/shared/leases.ts';
+import type { Lock } from '../../store/shared/locks.ts';
+import type { SharedState } from '../../store/shared/shared-state.ts';
 import type { Runs } from './runs.ts';
-import { UserCounts } from './user-counts.ts';
 
 /** The error for a message to a session that is still answering. */
 export class SessionBusyError extends AppError {
@@ -24,7 +24,7 @@ const maxPauseMs = 1000;
 
 interface QueueDeps {
   runs: Pick<Runs, 'ofSession'>;
-  revocations: Revocations;
+  shared: Pick<SharedState, 'revocations' | 'locks' | 'leases'>;
   /** Maximum time that a message waits, in milliseconds. */
   waitMs: number;
 }
@@ -33,19 +33,17 @@ interface QueueDeps {
  * Queues messages to a session that is still answering, in the order of their arrival, instead of rejecting them: some
  * clients send several messages at once and expect an answer to each.
  */
-export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
-  /** The last message in each queue, by user and session. */
-  const lines = new Map<string, Promise<unknown>>();
-  const waiting = new UserCounts();
+export function createTurnQueue({ runs, shared: { revocations, locks, leases }, waitMs }: QueueDeps) {
+  /** The number of messages that wait in this process. */
+  let waiting = 0;
 
-  /**
-   * Counts one more waiting message of a user. Returns a function that removes it from the count. Throws RATE_LIMITED
-   * when too many messages are waiting.
-   */
-  function enter(userId: string): () => void {
-    if (waiting.of(userId) >= maxWaitingPerUser)
+  /** Counts one more waiting message of a user. Throws RATE_LIMITED when too many are waiting. */
+  async function enter(userId: string): Promise<Lease> {
+    const lease = await leases.tryTake(`waiting-messages ${userId}`, maxWaitingPerUser);
+    if (!lease)
       throw rateLimited('TOO_MANY_WAITING_MESSAGES', `Too many waiting messages (limit: ${maxWaitingPerUser}).`, 5);
-    return waiting.add(userId);
+    waiting++;
+    return lease;
   }
 
   /**
@@ -53,28 +51,32 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
    * may be about to start.
    */
   async function sessionFree(sessionId: string, pauseMs: number, signal: AbortSignal): Promise<void> {
-    const run = runs.ofSession(sessionId);
+    const run = await runs.ofSession(sessionId);
     if (run) for await (const _event of run.read(run.length, signal));
     else await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 
   /** Calls `start` repeatedly until the session is free. Throws SessionBusyError when the signal aborts first. */
-  async function startWhenFree<T>(start: () => Promise<T>, beforeWait: () => void, signal: AbortSignal): Promise<T> {
+  async function startWhenFree<T>(
+    start: () => Promise<T>,
+    beforeWait: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<T> {
     for (let pauseMs = 10; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs))
       try {
         return await start();
       } catch (error) {
         if (!(error instanceof SessionBusyError)) throw error;
-        beforeWait();
+        await beforeWait();
         await sessionFree(error.sessionId, pauseMs, signal);
         if (signal.aborted) throw error;
       }
   }
 
   return {
-    /** The number of waiting messages of all users. */
+    /** The number of messages of all users that wait in this process. */
     get waiting(): number {
-      return waiting.total;
+      return waiting;
     },
 
     /**
@@ -83,29 +85,27 @@ export function createTurnQueue({ runs, revocations, waitMs }: QueueDeps) {
      * credential is revoked or expires, and CONFLICT after the timeout or when the client disconnects.
      */
     async run<T>(principal: Principal, line: string, start: () => Promise<T>, signal: AbortSignal): Promise<T> {
-      const key = `${principal.userId} ${line}`;
-      const before = lines.get(key);
-      let leave: (() => void) | undefined;
-      const beforeWait = () => {
-        leave ??= enter(principal.userId);
+      let place: Lease | undefined;
+      const beforeWait = async () => {
+        place ??= await enter(principal.userId);
       };
-      if (before) beforeWait();
       const watch = revocations.watch(principal);
       const over = AbortSignal.any([signal, watch.signal, AbortSignal.timeout(waitMs)]);
-      const mine = deferred();
-      const last = (before ?? Promise.resolve()).then(() => mine.promise);
-      lines.set(key, last);
+      let lock: Lock | null = null;
       try {
-        if (before) await unlessAborted(before, over);
-        if (over.aborted) throw conflict('TURN_IN_PROGRESS', 'This chat session is still answering earlier messages.');
+        lock = await locks.take(`turn-queue ${principal.userId} ${line}`, { signal: over, beforeWait });
+        if (!lock || over.aborted)
+          throw conflict('TURN_IN_PROGRESS', 'This chat session is still answering earlier messages.');
         return await startWhenFree(start, beforeWait, over);
       } catch (error) {
         throw watch.signal.aborted && error instanceof AppError ? invalidCredential() : error;
       } finally {
-        mine.resolve();
-        if (lines.get(key) === last) lines.delete(key);
+        await lock?.release();
         watch.done();
-        leave?.();
+        if (place) {
+          waiting--;
+          await place.release();
+        }
       }
     },
   };

@@ -1,47 +1,46 @@
 import type { Principal } from '../../authz/principal.ts';
 import { parse } from '../../errors.ts';
+import type { Lease } from '../../store/shared/leases.ts';
 import { collectTurn } from './collect-turn.ts';
-import { admitRun, type GenerationDeps, startGeneration } from './generation.ts';
+import { admitAnswer, type GenerationDeps, startGeneration } from './generation.ts';
 import { withStoredFiles } from './message-files.ts';
 import { prepareTurn, type Turn } from './prepare-turn.ts';
 import { storeTurn } from './store-turn.ts';
 import { checkTarget, lineOf, type Message, SendMessage, type SendMessageInput } from './turn-input.ts';
 import type { TurnQueue } from './turn-queue.ts';
-import { UserCounts } from './user-counts.ts';
 
 /** Creates the service that starts the turns of chats. */
 export function createTurnService({ queue, ...deps }: GenerationDeps & { queue: TurnQueue }) {
-  const { limits, runs } = deps;
-  /** Turns that are being prepared and are not runs yet. */
-  const preparing = new UserCounts();
+  const { limits } = deps;
 
-  /** Prepares a turn within the user's limit of concurrent turns. Throws RATE_LIMITED when it is reached. */
-  async function prepare(principal: Principal, input: Message) {
-    admitRun(runs, principal.userId, preparing.of(principal.userId));
-    const prepared = preparing.add(principal.userId);
-    try {
-      return await withStoredFiles(deps, principal, input, (message) => prepareTurn(deps, principal, message));
-    } finally {
-      prepared();
-    }
-  }
-
-  /** Starts a turn immediately. Throws SessionBusyError while the session is still answering. */
-  async function begin(principal: Principal, input: Message): Promise<Turn> {
-    await limits.admitTurn(principal);
-    const turn = await prepare(principal, input);
+  /** Prepares and starts a turn that is already admitted. */
+  async function startTurn(principal: Principal, input: Message, lease: Lease): Promise<Turn> {
+    const turn = await withStoredFiles(deps, principal, input, (message) => prepareTurn(deps, principal, message));
     const { run, model, sessionId, userMessageId, assistantMessageId } = turn;
     if (turn.createdSession) run.emit({ type: 'sessionCreated', sessionId });
     run.emit({ type: 'messageIds', sessionId, runId: run.id, userMessageId, assistantMessageId });
-    startGeneration(deps, {
+    await startGeneration(deps, {
       principal,
       run,
+      lease,
       model,
       signal: null,
       collect: (soFar) => collectTurn(deps, turn, soFar),
       store: (outcome) => storeTurn(deps, turn, outcome),
     });
     return turn;
+  }
+
+  /** Starts a turn immediately. Throws SessionBusyError while the session is still answering. */
+  async function begin(principal: Principal, input: Message): Promise<Turn> {
+    await limits.admitTurn(principal);
+    const lease = await admitAnswer(deps, principal.userId);
+    try {
+      return await startTurn(principal, input, lease);
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
   }
 
   return {

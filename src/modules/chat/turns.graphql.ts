@@ -8,7 +8,7 @@ import { type Answered, collect } from './collect.ts';
 import { ChatTurnEvent, ChatTurnFailed, ChatTurnStopped, Citation, type OfTurn } from './events.graphql.ts';
 import type { IndexedEvent } from './events.ts';
 import { ChatMessage } from './messages.graphql.ts';
-import type { ActiveRun } from './runs.ts';
+import type { ChatRun } from './runs.ts';
 import {
   ChatSession,
   CreateChatSessionInput,
@@ -261,7 +261,7 @@ type TurnEvent = Exclude<IndexedEvent, Ended> | (Ended & OfTurn);
 /** Adds the session and the answer of a run to its last event. */
 async function* withTurn(
   events: AsyncGenerator<IndexedEvent, void, undefined>,
-  { sessionId, messageId }: ActiveRun,
+  { sessionId, messageId }: ChatRun,
 ): AsyncGenerator<TurnEvent, void, undefined> {
   for await (const event of events)
     yield event.type === 'stopped' || event.type === 'failed' ? { ...event, sessionId, messageId } : event;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Principal } from '../../authz/principal.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { admitRun, type GenerationDeps, startGeneration } from '../chat/generation.ts';
+import { admitAnswer, type GenerationDeps, startGeneration } from '../chat/generation.ts';
 import { modelOf, promptedBy } from '../chat/overrides.ts';
 import { ActiveRun } from '../chat/runs.ts';
 import { callSettings, checkLength, checkOptions, tokensBeside } from './call-settings.ts';
@@ -41,7 +41,7 @@ export async function startCompletion(
   request: CompletionRequest,
   { signal, recorded }: { signal: AbortSignal; recorded: () => Promise<void> },
 ): Promise<StartedCompletion> {
-  const { db, models, runs, settings } = deps;
+  const { db, models, settings } = deps;
   const chosen = await agentBySlug(db.prisma, principal, request.model);
   const model = modelOf(models, chosen);
   const messages = model.sees
@@ -56,15 +56,16 @@ export async function startCompletion(
   checkLength(agent, model, question, beside);
   const hits = await passagesFor(deps, principal, { agent, question, model }, signal);
 
-  admitRun(runs, principal.userId);
+  const lease = await admitAnswer(deps, principal.userId);
   const id = randomUUID();
   const heard = new Heard();
   // Its session does not exist: only the client that requested a completion can read it.
   const run = new ActiveRun(id, randomUUID(), principal.userId, 0);
   const prepared = { principal, request, run, agent, model, conversation, callsWith, beside, hits, heard };
-  const { revoked } = startGeneration(deps, {
+  const { revoked } = await startGeneration(deps, {
     principal,
     run,
+    lease,
     model,
     signal,
     collect: (soFar) => collectCompletion(deps, prepared, soFar),

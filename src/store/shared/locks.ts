@@ -1,5 +1,5 @@
 /** A lock that is held until its release. */
-interface Lock {
+export interface Lock {
   release(): Promise<void>;
 }
 
