@@ -114,6 +114,30 @@ function end(row: CredentialRow): Date | null {
   return ends.length === 0 ? null : new Date(Math.min(...ends.map(Number)));
 }
 
+const principalOf = (row: CredentialRow, client: Client, authenticatedAt: number): Principal => ({
+  userId: row.userId,
+  name: row.userName,
+  email: row.email,
+  role: row.role,
+  accountType: row.accountType,
+  credential: {
+    tokenId: row.id,
+    kind: row.kind,
+    name: row.name,
+    scopes: row.allScopes ? null : row.scopes,
+    projectId: row.projectId,
+    projectOwnerId: row.ownerId,
+    superseded: !row.current,
+    secretVersion: row.secretVersion,
+    createdAt: row.createdAt,
+    expiresAt: end(row),
+    lastUsedAt: row.lastUsedAt,
+  },
+  permissions: permissionsOf(row),
+  client,
+  authenticatedAt,
+});
+
 export function createAuthenticator(db: Database, audit: AuditService, background: Background) {
   /** When the last use of each token was last queued for writing. */
   const written = new Map<number, number>();
@@ -139,30 +163,6 @@ export function createAuthenticator(db: Database, audit: AuditService, backgroun
     const now = new Date();
     return row ? { row, reason: refusal(row, now), now } : null;
   }
-
-  const principalOf = (row: CredentialRow, client: Client, authenticatedAt: number): Principal => ({
-    userId: row.userId,
-    name: row.userName,
-    email: row.email,
-    role: row.role,
-    accountType: row.accountType,
-    credential: {
-      tokenId: row.id,
-      kind: row.kind,
-      name: row.name,
-      scopes: row.allScopes ? null : row.scopes,
-      projectId: row.projectId,
-      projectOwnerId: row.ownerId,
-      superseded: !row.current,
-      secretVersion: row.secretVersion,
-      createdAt: row.createdAt,
-      expiresAt: end(row),
-      lastUsedAt: row.lastUsedAt,
-    },
-    permissions: permissionsOf(row),
-    client,
-    authenticatedAt,
-  });
 
   return {
     /**

@@ -25,43 +25,6 @@ const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('T
       description: 'The kind of the credential.',
       resolve: ({ principal }) => principal?.credential.kind ?? null,
     }),
-    user: t.prismaField({
-      type: User,
-      nullable: true,
-      description: 'The user that the credential acts as.',
-      resolve: (query, { principal }, _args, { services }) =>
-        principal && services.accounts.find(principal.userId, query),
-    }),
-    userDatabaseId: t.field({
-      type: 'UUID',
-      nullable: true,
-      description: 'The UUID of that user, as the `sub` of RFC 7662.',
-      resolve: ({ principal }) => principal?.userId ?? null,
-    }),
-    username: t.string({
-      nullable: true,
-      description: 'The e-mail address of that user, as the `username` of RFC 7662.',
-      resolve: ({ principal }) => principal?.email ?? null,
-    }),
-    accountType: t.field({
-      type: AccountTypeType,
-      nullable: true,
-      description: 'Whether that user is a person or a service account.',
-      resolve: ({ principal }) => principal?.accountType ?? null,
-    }),
-    role: t.field({
-      type: RoleType,
-      nullable: true,
-      description: 'The role of that user.',
-      resolve: ({ principal }) => principal?.role ?? null,
-    }),
-    permissions: t.field({
-      type: [PermissionType],
-      nullable: true,
-      description:
-        'The permissions that the credential holds now: those of the role, restricted to its scopes, its project and the credential that created it.',
-      resolve: ({ principal }) => principal && permissions.filter((name) => principal.permissions.has(name)),
-    }),
     project: t.field({
       type: Project,
       nullable: true,
@@ -96,6 +59,47 @@ const TokenIntrospection = builder.objectRef<{ principal: Principal | null }>('T
     }),
   }),
 });
+
+/** The user that the credential acts as, and what it can do. */
+builder.objectFields(TokenIntrospection, (t) => ({
+  user: t.prismaField({
+    type: User,
+    nullable: true,
+    description: 'The user that the credential acts as.',
+    resolve: (query, { principal }, _args, { services }) =>
+      principal && services.accounts.find(principal.userId, query),
+  }),
+  userDatabaseId: t.field({
+    type: 'UUID',
+    nullable: true,
+    description: 'The UUID of that user, as the `sub` of RFC 7662.',
+    resolve: ({ principal }) => principal?.userId ?? null,
+  }),
+  username: t.string({
+    nullable: true,
+    description: 'The e-mail address of that user, as the `username` of RFC 7662.',
+    resolve: ({ principal }) => principal?.email ?? null,
+  }),
+  accountType: t.field({
+    type: AccountTypeType,
+    nullable: true,
+    description: 'Whether that user is a person or a service account.',
+    resolve: ({ principal }) => principal?.accountType ?? null,
+  }),
+  role: t.field({
+    type: RoleType,
+    nullable: true,
+    description: 'The role of that user.',
+    resolve: ({ principal }) => principal?.role ?? null,
+  }),
+  permissions: t.field({
+    type: [PermissionType],
+    nullable: true,
+    description:
+      'The permissions that the credential holds now: those of the role, restricted to its scopes, its project and the credential that created it.',
+    resolve: ({ principal }) => principal && permissions.filter((name) => principal.permissions.has(name)),
+  }),
+}));
 
 builder.queryField('introspectToken', (t) =>
   t.field({

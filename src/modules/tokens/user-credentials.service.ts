@@ -32,6 +32,33 @@ const of = ({ id }: Pick<User, 'id'>): Prisma.TokenWhereInput => ({
   OR: [{ kind: { in: personalKinds }, userId: id }, { project: { ownerId: id } }],
 });
 
+/**
+ * Returns a user that the principal may administer. Throws NOT_FOUND, and FORBIDDEN for a user with more permissions
+ * than the principal.
+ */
+async function administrable({ prisma }: Database, principal: Principal, key: UserKey): Promise<User> {
+  const user = await prisma.user.findFirst({ where: whereKey(key) });
+  if (!user) throw notFound('USER_NOT_FOUND');
+  withinRole(principal, user.role);
+  return user;
+}
+
+/** Returns the filter for the credentials that a list selects. Throws BAD_USER_INPUT, NOT_FOUND, FORBIDDEN. */
+async function matching(
+  db: Database,
+  principal: Principal,
+  { user, kinds }: UserCredentialFilter,
+): Promise<Prisma.TokenWhereInput> {
+  const named = parse(Kinds, kinds, ['filter', 'kinds']);
+  return {
+    AND: [
+      visible.userCredentials(principal),
+      user ? of(await administrable(db, principal, user)) : {},
+      named ? { kind: { in: named } } : {},
+    ],
+  };
+}
+
 interface UserCredentialsServiceDeps {
   db: Database;
   audit: AuditService;
@@ -40,31 +67,6 @@ interface UserCredentialsServiceDeps {
 
 /** Creates the service for administrators of users, which manages the tokens and login sessions of all users. */
 export function createUserCredentialsService({ db, audit, revocations }: UserCredentialsServiceDeps) {
-  /**
-   * Returns a user that the principal may administer. Throws NOT_FOUND, and FORBIDDEN for a user with more permissions
-   * than the principal.
-   */
-  async function administrable(principal: Principal, key: UserKey): Promise<User> {
-    const user = await db.prisma.user.findFirst({ where: whereKey(key) });
-    if (!user) throw notFound('USER_NOT_FOUND');
-    withinRole(principal, user.role);
-    return user;
-  }
-
-  async function matching(
-    principal: Principal,
-    { user, kinds }: UserCredentialFilter,
-  ): Promise<Prisma.TokenWhereInput> {
-    const named = parse(Kinds, kinds, ['filter', 'kinds']);
-    return {
-      AND: [
-        visible.userCredentials(principal),
-        user ? of(await administrable(principal, user)) : {},
-        named ? { kind: { in: named } } : {},
-      ],
-    };
-  }
-
   /** Revokes the matching credentials and records one audit event for each credential. */
   const revoke = async (principal: Principal, where: Prisma.TokenWhereInput): Promise<Token[]> => {
     const { found, ended } = await db.prisma.$transaction(async (transaction) => {
@@ -90,12 +92,12 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
      */
     async list(principal: Principal, filter: UserCredentialFilter, { args, limit, query }: PageRequest) {
       const page = userCredentialOrder.page(args, limit);
-      const where = { AND: [await matching(principal, filter), page.where] };
+      const where = { AND: [await matching(db, principal, filter), page.where] };
       return cut(await db.prisma.token.findMany({ ...query, ...page, where }), page);
     },
 
     count: async (principal: Principal, filter: UserCredentialFilter) =>
-      db.prisma.token.count({ where: await matching(principal, filter) }),
+      db.prisma.token.count({ where: await matching(db, principal, filter) }),
 
     /**
      * Revokes one credential. A personal access token or a login session is revoked permanently; a project token is
@@ -103,7 +105,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
      * permissions than the principal.
      */
     async revoke(principal: Principal, id: number, user?: UserKey | null): Promise<Token> {
-      const owner = user ? of(await administrable(principal, user)) : {};
+      const owner = user ? of(await administrable(db, principal, user)) : {};
       const [revoked] = await revoke(principal, { AND: [{ id }, owner] });
       if (!revoked) throw notFound('TOKEN_NOT_FOUND');
       return revoked;
@@ -119,7 +121,7 @@ export function createUserCredentialsService({ db, audit, revocations }: UserCre
       kinds?: readonly UserCredentialKind[] | null,
     ): Promise<{ user: User; revoked: Token[] }> {
       const named = parse(Kinds, kinds, ['input', 'kinds']);
-      const owner = await administrable(principal, user);
+      const owner = await administrable(db, principal, user);
       const revoked = await revoke(principal, { AND: [of(owner), named ? { kind: { in: named } } : {}] });
       return { user: owner, revoked };
     },
