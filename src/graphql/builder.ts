@@ -93,8 +93,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       description:
         'The object with this global ID; null if it does not exist or the caller cannot read it. Each type requires the permission of its lists.',
       args: { id: { description: 'The global ID of the object.' } },
-      resolve: async (_root, { id }, context, _info, resolveNode) =>
-        (await readableNodes([id], context)).length > 0 ? resolveNode(id) : null,
+      resolve: async (_root, { id }, context, info): Promise<unknown> => {
+        const readable = await readableNodes([id], context);
+        return readable.length > 0 ? (await resolveNodes(builder, context, info, readable))[0] : null;
+      },
     },
     nodesQueryOptions: {
       authScopes: { signedIn: true },

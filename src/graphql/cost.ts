@@ -1,26 +1,20 @@
 import {
   type DocumentNode,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLField,
-  GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLSchema,
-  GraphQLSkipDirective,
   getArgumentValues,
-  getDirectiveValues,
   getNamedType,
   getNullableType,
-  isAbstractType,
   isCompositeType,
   isListType,
   isObjectType,
-  Kind,
   type OperationDefinitionNode,
-  type SelectionNode,
   type SelectionSetNode,
 } from 'graphql';
+import { fieldCollector } from './field-collector.ts';
 import { freeFields, isPaged, type ListSize, pageFields, pageSize, sizesOf } from './plugins/list-size.ts';
 
 export interface OperationToPrice {
@@ -46,7 +40,7 @@ const nothingInherited: InheritedSizes = new Map();
  * operation must be valid.
  */
 export function costOf({ schema, document, operation, variableValues }: OperationToPrice): number {
-  const fragments = fragmentsOf(document);
+  const collect = fieldCollector({ schema, document, variableValues });
   /**
    * Caches costs by type, selection sets and inherited sizes. Without this cache, nested fragments take exponential
    * time.
@@ -59,49 +53,12 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
     return id;
   };
 
-  function isIncluded(node: SelectionNode): boolean {
-    return (
-      getDirectiveValues(GraphQLSkipDirective, node, variableValues)?.if !== true &&
-      getDirectiveValues(GraphQLIncludeDirective, node, variableValues)?.if !== false
-    );
-  }
-
-  /** Adds the fields that apply to objects of a type to `fields`, keyed by their names in the response. */
-  function collect(
-    type: GraphQLObjectType,
-    { selections }: SelectionSetNode,
-    fields: Map<string, FieldNode[]>,
-    seen: Set<string>,
-  ): void {
-    const applies = (condition: string): boolean => {
-      const conditional = schema.getType(condition);
-      return conditional === type || (isAbstractType(conditional) && schema.isSubType(conditional, type));
-    };
-    for (const node of selections) {
-      if (!isIncluded(node)) continue;
-      if (node.kind === Kind.FIELD) {
-        const key = node.alias?.value ?? node.name.value;
-        fields.set(key, [...(fields.get(key) ?? []), node]);
-      } else if (node.kind === Kind.INLINE_FRAGMENT) {
-        if (!node.typeCondition || applies(node.typeCondition.name.value))
-          collect(type, node.selectionSet, fields, seen);
-      } else if (!seen.has(node.name.value)) {
-        seen.add(node.name.value);
-        const fragment = fragments.get(node.name.value);
-        if (fragment && applies(fragment.typeCondition.name.value)) collect(type, fragment.selectionSet, fields, seen);
-      }
-    }
-  }
-
   function ofObject(type: GraphQLObjectType, selectionSets: SelectionSetNode[], inherited: InheritedSizes): number {
     const key = `${type.name} ${selectionSets.map(idOf)} ${[...inherited]}`;
     const found = known.get(key);
     if (found !== undefined) return found;
-    const fields = new Map<string, FieldNode[]>();
-    const seen = new Set<string>();
-    for (const selectionSet of selectionSets) collect(type, selectionSet, fields, seen);
     let cost = 0;
-    for (const nodes of fields.values()) cost += ofField(type, nodes, inherited);
+    for (const nodes of collect(type, selectionSets).values()) cost += ofField(type, nodes, inherited);
     known.set(key, cost);
     return cost;
   }
@@ -118,7 +75,7 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
     if (!field) return 0;
     const type = getNamedType(field.type);
     if (!isCompositeType(type)) return 0;
-    const args = argumentsOf(field, node);
+    const args = argumentsOf(field, node, variableValues);
     const size = (stated: ListSize): number => {
       const items = typeof stated === 'number' ? stated : stated(args);
       return Number.isFinite(items) ? Math.max(0, items) : 0;
@@ -137,23 +94,21 @@ export function costOf({ schema, document, operation, variableValues }: Operatio
     return stated === undefined ? each : size(stated) * each;
   }
 
-  function argumentsOf(field: GraphQLField<unknown, unknown>, node: FieldNode): Record<string, unknown> {
-    try {
-      return getArgumentValues(field, node, variableValues);
-    } catch {
-      // The field reports this error during execution and returns no objects.
-      return {};
-    }
-  }
-
   const root = schema.getRootType(operation.operation);
   if (!root) return 0;
   return Math.min(ofObject(root, [operation.selectionSet], nothingInherited), Number.MAX_SAFE_INTEGER);
 }
 
-export const fragmentsOf = ({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> =>
-  new Map(
-    definitions.flatMap((definition) =>
-      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
-    ),
-  );
+/** Returns the values of the arguments of a field, or no values when they are invalid. */
+function argumentsOf(
+  field: GraphQLField<unknown, unknown>,
+  node: FieldNode,
+  variableValues: Record<string, unknown>,
+): Record<string, unknown> {
+  try {
+    return getArgumentValues(field, node, variableValues);
+  } catch {
+    // The field reports this error during execution and returns no objects.
+    return {};
+  }
+}

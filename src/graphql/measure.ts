@@ -6,7 +6,7 @@ import {
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { fragmentsOf } from './cost.ts';
+import { fragmentsOf } from './field-collector.ts';
 
 /** Measurements of an operation and the fragments that it uses. They require neither the schema nor the variables. */
 export interface Measures {

@@ -22,14 +22,16 @@ function placeOf({ path, parentType }: GraphQLResolveInfo): string {
   return keys.join(' ');
 }
 
-/**
- * Returns the objects with the keys of one row. All rows of a list share one call of `load`. `step` tells apart several
- * loads of one field.
- */
+/** A load of objects by a field. `step` tells apart several loads of one field. */
+interface FieldLoad {
+  context: Context;
+  info: GraphQLResolveInfo;
+  step: string;
+}
+
+/** Returns the objects with the keys of one row. All rows of a list share one call of `load`. */
 async function loadKeys<Key, Row>(
-  context: Context,
-  info: GraphQLResolveInfo,
-  step: string,
+  { context, info, step }: FieldLoad,
   keys: readonly Key[],
   load: (keys: Key[]) => Promise<ReadonlyMap<Key, Row>>,
 ): Promise<ReadonlyMap<Key, Row>> {
@@ -61,7 +63,7 @@ export async function loadRelated<Key, Row>(
   load: Load<Key, Row>,
 ): Promise<Row | null> {
   if (key == null) return null;
-  const rows = await loadKeys<Key, Row>(context, info, 'one', [key], (keys) =>
+  const rows = await loadKeys<Key, Row>({ context, info, step: 'one' }, [key], (keys) =>
     load(keys, queryFromInfo({ context, info })),
   );
   return rows.get(key) ?? null;
@@ -87,12 +89,12 @@ export async function relatedConnection<Row extends object>(
   const page = order.page(args, context.pageLimit);
   const { where, take, skip = 0 } = page;
   const readable = async (step: string, condition: object): Promise<number[]> => {
-    const found = await loadKeys(context, info, step, ids, (keys) => load.readable(keys, condition));
+    const found = await loadKeys({ context, info, step }, ids, (keys) => load.readable(keys, condition));
     return ids.filter((id) => found.has(id)).sort((a, b) => a - b);
   };
   const listed = await readable('page', where);
   const listedPage = cut(take < 0 ? listed.slice(take) : listed.slice(skip, skip + take), page);
-  const rows = await loadKeys(context, info, 'rows', listedPage.rows, (keys) =>
+  const rows = await loadKeys({ context, info, step: 'rows' }, listedPage.rows, (keys) =>
     load.rows(keys, nodeQuery(context, info)),
   );
   return connection(

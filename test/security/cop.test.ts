@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newSecret } from '../../src/authz/secret.ts';
-import { queryLimits } from '../../src/graphql/yoga.ts';
+import { queryLimits } from '../../src/graphql/plugins/limits.ts';
 import { type Answer, type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;

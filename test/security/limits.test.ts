@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { queryLimits } from '../../src/graphql/yoga.ts';
+import { queryLimits } from '../../src/graphql/plugins/limits.ts';
 import { type Kit, startKit } from '../kit.ts';
 
 let kit: Kit;

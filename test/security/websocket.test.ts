@@ -3,7 +3,7 @@ import { createClient } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { newSecret } from '../../src/authz/secret.ts';
-import { queryLimits } from '../../src/graphql/yoga.ts';
+import { queryLimits } from '../../src/graphql/plugins/limits.ts';
 import { type Answer, type Kit, startKit, until } from '../kit.ts';
 import { makeGate } from '../model-server.ts';
 import { makeCallers } from './callers.ts';

@@ -13,10 +13,24 @@ import { costOf } from '../cost.ts';
 import { maskError } from '../errors.ts';
 import { type Measures, measure } from '../measure.ts';
 
-export type QueryLimits = Readonly<
+type QueryLimits = Readonly<
   Record<'characters' | 'tokens' | 'depth' | 'aliases' | 'directives' | 'cost' | 'repeats', number>
 >;
 type Limit = keyof QueryLimits;
+
+/**
+ * Limits on operations, checked before execution. Ordinary queries stay far below them; an operation above a limit gets
+ * 400.
+ */
+export const queryLimits: QueryLimits = {
+  characters: 20_000,
+  tokens: 1000,
+  depth: 12,
+  aliases: 15,
+  directives: 5,
+  cost: 5000,
+  repeats: 20,
+};
 
 const refusal = (limit: Limit, message: string, more: object = {}): GraphQLError =>
   new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', reason: 'OPERATION_LIMIT', limit, ...more } });
@@ -78,6 +92,29 @@ type Result = Record<string, unknown> & { extensions?: Record<string, unknown> }
 
 const withCost = (result: Result, cost: Cost): Result => ({ ...result, extensions: { ...result.extensions, cost } });
 
+/** Returns the cost of a request, or null for an operation that does not run. `limit` is the maximum cost. */
+function costOfRequest({ args }: ExecuteHook, limit: number): Cost | null {
+  const { schema, document, operationName, variableValues = {} } = args;
+  const operation = getOperationAST(document, operationName);
+  if (!operation) return null;
+  const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
+  // Execution reports invalid variables and resolves no fields.
+  if (!coerced) return null;
+  return { requested: costOf({ schema, document, operation, variableValues: coerced }), limit };
+}
+
+/**
+ * Returns the cost of an operation that is allowed to run, or null after setting an error as the result of an
+ * operation that is not.
+ */
+function admit(hook: ExecuteHook, limit: number): Cost | null {
+  const cost = costOfRequest(hook, limit);
+  if (!cost || cost.requested <= cost.limit) return cost;
+  const message = `The operation costs ${cost.requested}; the limit is ${cost.limit}. Request smaller pages with \`first\`, or fewer lists within lists.`;
+  hook.setResultAndStopExecution({ errors: [refusal('cost', message, { cost })], extensions: { cost } });
+  return null;
+}
+
 /**
  * Rejects operations that would cost too much, before they run. A value equal to a limit is allowed; a higher value is
  * rejected. In a document with several operations, only the operation to run and its fragments count, except for the
@@ -87,28 +124,6 @@ const withCost = (result: Result, cost: Cost): Result => ({ ...result, extension
  * The cost is reported in `extensions.cost` of the response; for a stream, in that of the first event.
  */
 export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => void): Plugin<Context> {
-  function costOfRequest({ args }: ExecuteHook): Cost | null {
-    const { schema, document, operationName, variableValues = {} } = args;
-    const operation = getOperationAST(document, operationName);
-    if (!operation) return null;
-    const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
-    // Execution reports invalid variables and resolves no fields.
-    if (!coerced) return null;
-    return { requested: costOf({ schema, document, operation, variableValues: coerced }), limit: limits.cost };
-  }
-
-  /**
-   * Returns the cost of an operation that is allowed to run, or null after setting an error as the result of an
-   * operation that is not.
-   */
-  function admit(hook: ExecuteHook): Cost | null {
-    const cost = costOfRequest(hook);
-    if (!cost || cost.requested <= cost.limit) return cost;
-    const message = `The operation costs ${cost.requested}; the limit is ${cost.limit}. Request smaller pages with \`first\`, or fewer lists within lists.`;
-    hook.setResultAndStopExecution({ errors: [refusal('cost', message, { cost })], extensions: { cost } });
-    return null;
-  }
-
   return {
     // Whitespace and comments are not tokens, and the server counts lines from the start of the document to locate an
     // error.
@@ -138,7 +153,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       if (error) throw error;
     },
     onExecute(hook) {
-      const cost = admit(hook as unknown as ExecuteHook);
+      const cost = admit(hook as unknown as ExecuteHook, limits.cost);
       if (!cost) return;
       return {
         onExecuteDone({ result, setResult }) {
@@ -147,7 +162,7 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
       };
     },
     onSubscribe(hook) {
-      const cost = admit(hook as unknown as ExecuteHook);
+      const cost = admit(hook as unknown as ExecuteHook, limits.cost);
       if (!cost) return;
       let told = false;
       return {
