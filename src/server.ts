@@ -20,6 +20,7 @@ import { refusedQuery, rejectSecretsInUrls } from './http/url-secrets.ts';
 import { createMetrics } from './metrics.ts';
 import { servePages } from './pages/pages.ts';
 import { maxCompleteList, maxPage } from './paging.ts';
+import { bearerCredential } from './rest/credential.ts';
 import { serveDownloads } from './rest/downloads.ts';
 import { servePublicPaths } from './rest/public-paths.ts';
 import {
@@ -94,8 +95,8 @@ export function createServer({
     log,
     metrics,
     clientOf: clientBehind,
-    identify: (headers, client) => identify(headers, client, 'bearer'),
-    authenticate: (headers, client) => admit(headers, client, 'bearer'),
+    identify: (headers, client) => identify(headers, client, bearerCredential),
+    authenticate: (headers, client) => admit(headers, client, bearerCredential),
     contextOf: (request) => contextWith({ ...request, pageLimit: maxPage }),
     hostRefusal,
     refusedQuery,

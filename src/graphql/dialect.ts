@@ -1,5 +1,6 @@
 import type { AppError } from '../errors.ts';
 import type { BodyFailure } from '../http/request-bodies.ts';
+import { bearerCredential } from '../rest/credential.ts';
 import type { Dialect, Failure } from '../rest/dialect.ts';
 import { rejection, toGraphQLError } from './errors.ts';
 
@@ -31,7 +32,7 @@ function unread({ status, text }: BodyFailure): Failure {
 
 /** Response format of `/graphql` for requests that are rejected before GraphQL execution. */
 export const graphqlDialect: Dialect = {
-  accept: 'bearer',
+  credential: bearerCredential,
   atRoot: true,
   looseBodies: false,
   failure,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Client } from '../authz/principal.ts';
-import { type Accept, credentialOf, sessionOf } from '../rest/credential.ts';
+import { type CredentialLocation, sessionOf } from '../rest/credential.ts';
 import type { Caller } from '../rest/routes.ts';
 import type { Services } from '../services.ts';
 import type { Settings } from '../settings.ts';
@@ -14,15 +14,12 @@ export interface Authentication {
   clientOf(c: RequestContext): Client;
   /** Returns whether a request comes from a page of this server, from an origin in the settings, or not from a page. */
   fromOwnPage(headers: Headers): boolean;
-  /**
-   * Identifies the principal of a request. On the Onyx paths, a valid cookie takes precedence over a header (contract
-   * 1.1); elsewhere the header does.
-   */
-  identify(headers: Headers, client: Client, accept: Accept): Promise<Caller>;
+  /** Identifies the principal of a request by its headers and, where the location says so, its session cookie. */
+  identify(headers: Headers, client: Client, location: CredentialLocation): Promise<Caller>;
   /** Identifies the principal and counts the request. Throws RATE_LIMITED. */
-  admit(headers: Headers, client: Client, accept: Accept, incoming?: IncomingMessage): Promise<Caller>;
+  admit(headers: Headers, client: Client, location: CredentialLocation, incoming?: IncomingMessage): Promise<Caller>;
   /** Calls `admit` for a request. */
-  authenticate(c: RequestContext, accept: Accept): Promise<Caller>;
+  authenticate(c: RequestContext, location: CredentialLocation): Promise<Caller>;
 }
 
 type Deps = Pick<Services, 'credentials' | 'limits'>;
@@ -67,17 +64,22 @@ export function createAuthentication(settings: Settings, { credentials, limits }
     return viewer && { viewer, secret };
   }
 
-  async function identify(headers: Headers, client: Client, accept: Accept): Promise<Caller> {
-    const secret = credentialOf(headers, accept);
-    const caller =
-      accept === 'onyx' || (accept === 'bearer' && secret === null) ? await cookieHolder(headers, client) : null;
+  async function identify(headers: Headers, client: Client, location: CredentialLocation): Promise<Caller> {
+    const secret = location.read(headers);
+    const readsCookie = location.cookie === 'first' || (location.cookie === 'fallback' && secret === null);
+    const caller = readsCookie ? await cookieHolder(headers, client) : null;
     if (caller !== null) return caller;
     const viewer = secret === null ? null : await credentials.authenticate(secret, client);
     return { viewer: secret === null ? null : (viewer ?? 'refused'), secret };
   }
 
-  async function admit(headers: Headers, client: Client, accept: Accept, incoming?: IncomingMessage): Promise<Caller> {
-    const caller = await identify(headers, client, accept);
+  async function admit(
+    headers: Headers,
+    client: Client,
+    location: CredentialLocation,
+    incoming?: IncomingMessage,
+  ): Promise<Caller> {
+    const caller = await identify(headers, client, location);
     if (caller.viewer === null || caller.viewer === 'refused') return caller;
     noteToken(incoming, caller.viewer.credential.tokenId);
     await limits.admitRequest(caller.viewer);
@@ -90,7 +92,7 @@ export function createAuthentication(settings: Settings, { credentials, limits }
     fromOwnPage,
     identify,
     admit,
-    authenticate: (c, accept) => admit(c.req.raw.headers, clientOf(c), accept, incomingOf(c)),
+    authenticate: (c, location) => admit(c.req.raw.headers, clientOf(c), location, incomingOf(c)),
   };
 }
 

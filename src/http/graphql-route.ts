@@ -4,6 +4,7 @@ import { uploadPermissions } from '../graphql/upload-permissions.ts';
 import type { GraphQLServer } from '../graphql/yoga.ts';
 import type { Page } from '../pages/content.ts';
 import { maxPage } from '../paging.ts';
+import { bearerCredential } from '../rest/credential.ts';
 import type { Services } from '../services.ts';
 import type { App } from './app.ts';
 import type { Authentication } from './authentication.ts';
@@ -28,7 +29,7 @@ export function serveGraphQL(
   { yoga, graphiql, isGraphiqlPublic, audit, authenticate, admitBody, contextOf }: Deps,
 ): void {
   app.all('/graphql', async (c) => {
-    const { viewer } = await authenticate(c, 'bearer');
+    const { viewer } = await authenticate(c, bearerCredential);
     if (viewer === 'refused') throw invalidCredential();
     const asksForPage = c.req.method === 'GET' && c.req.header('accept')?.includes('text/html');
     if (asksForPage && (isGraphiqlPublic || viewer !== null)) return graphiql.respond(c);

@@ -1,6 +1,7 @@
 import { can } from '../authz/principal.ts';
 import { forbidden, unauthenticated } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
+import { bearerCredential } from '../rest/credential.ts';
 import { dialectAt, replyWithError } from '../rest/routes.ts';
 import type { Services } from '../services.ts';
 import type { App } from './app.ts';
@@ -11,7 +12,7 @@ type Deps = { metrics: Metrics } & Pick<Services, 'audit'> & Pick<Authentication
 /** Serves `/metrics` in Prometheus' format. Requires `read:analytics`. */
 export function serveMetrics(app: App, { metrics, audit, authenticate }: Deps): void {
   app.get('/metrics', async (c) => {
-    const { viewer } = await authenticate(c, 'bearer');
+    const { viewer } = await authenticate(c, bearerCredential);
     if (viewer === 'refused' || viewer === null)
       return c.json({ detail: unauthenticated().message }, 401, { 'WWW-Authenticate': 'Bearer' });
     if (!can(viewer, 'read:analytics')) {

@@ -3,30 +3,35 @@ import { prefixOf } from '../authz/secret.ts';
 /** The cookie of a login session, with the name that existing clients use. */
 export const sessionCookie = 'fastapiusersauth';
 
-/**
- * Where a path reads the credential. `bearer` is `Authorization: Bearer …`. `onyx` reads `X-Onyx-Authorization` first,
- * then `Authorization`, each with or without the scheme for `on_…` keys (Onyx contract 1.1). `anythingllm` takes the
- * text after any scheme word and one space in `Authorization` (AnythingLLM contract 2.1).
- */
-export type Accept = 'bearer' | 'onyx' | 'anythingllm';
-
-/**
- * Returns the credential in a request's headers, or null when there is none. A text that cannot be a secret is returned
- * unchanged and is rejected like any other credential that does not work.
- */
-export function credentialOf(headers: Headers, accept: Accept): string | null {
-  const header = (accept === 'onyx' && headers.get('x-onyx-authorization')) || headers.get('authorization');
-  // GraphiQL starts with an empty `Bearer`.
-  if (header === null || /^\s*(Bearer\s*)?$/i.test(header)) return null;
-  if (accept === 'anythingllm') return header.split(' ')[1] || unreadable(header);
-  const bearer = /^Bearer +(.*)$/is.exec(header)?.[1];
-  if (bearer !== undefined) return bearer.trim();
-  const bare = header.trim();
-  // Another scheme, or a personal access token without a scheme, does not work.
-  return accept === 'onyx' && bare.startsWith('on_') ? bare : unreadable(bare);
+/** Where the requests of a family of clients contain their credential. */
+export interface CredentialLocation {
+  /**
+   * Returns the credential in the headers of a request, or null when there is none. For a header without a credential,
+   * returns a text that cannot be a secret, and that is rejected like any other credential that does not work.
+   */
+  read(headers: Headers): string | null;
+  /** When the session cookie counts: before the headers, in a request without a credential in its headers, or never. */
+  cookie: 'first' | 'fallback' | 'never';
 }
 
-const unreadable = (header: string): string => `not a bearer token: ${header.length} characters`;
+/** Returns a header with a credential, or null for an absent or empty one. GraphiQL starts with an empty `Bearer`. */
+export const filledHeader = (header: string | null): string | null =>
+  header === null || /^\s*(Bearer\s*)?$/i.test(header) ? null : header;
+
+/** Returns the text after the scheme `Bearer`, or null for another scheme. */
+export const bearerOf = (header: string): string | null => /^Bearer +(.*)$/is.exec(header)?.[1]?.trim() ?? null;
+
+/** Returns the text for a header that contains no credential. */
+export const unreadable = (header: string): string => `not a bearer token: ${header.length} characters`;
+
+/** `Authorization: Bearer …`, or the session cookie without such a header. */
+export const bearerCredential: CredentialLocation = {
+  read(headers) {
+    const header = filledHeader(headers.get('authorization'));
+    return header && (bearerOf(header) ?? unreadable(header.trim()));
+  },
+  cookie: 'fallback',
+};
 
 /** Returns the secret of a login session in the session cookie, or null. No other secret is accepted in a cookie. */
 export function sessionOf(headers: Headers): string | null {

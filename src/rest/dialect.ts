@@ -1,7 +1,7 @@
 import type { ErrorReason } from '../error-reasons.ts';
 import { type AppError, withMessage } from '../errors.ts';
 import type { BodyFailure } from '../http/request-bodies.ts';
-import type { Accept } from './credential.ts';
+import type { CredentialLocation } from './credential.ts';
 
 /**
  * A response in the format of a dialect: text when the body is a string, no body when it is undefined, otherwise JSON.
@@ -31,7 +31,7 @@ export type Wordings = Partial<Record<ErrorReason, Wording>>;
  * responses.
  */
 export interface Dialect {
-  accept: Accept;
+  credential: CredentialLocation;
   /** Whether its paths are also served at the root, and not only under `/api`. */
   atRoot: boolean;
   /**

@@ -8,7 +8,7 @@ import { queryOf } from './body.ts';
 import { chatExport } from './chat-export.ts';
 import type { AnyDownload } from './download.ts';
 import { readPart } from './endpoint.ts';
-import { onyxFailure, onyxInvalid } from './onyx/errors.ts';
+import { onyx, onyxFailure, onyxInvalid } from './onyx/errors.ts';
 import { type RouteOptions, replyWith } from './routes.ts';
 import { textStream } from './stream.ts';
 
@@ -44,7 +44,7 @@ async function serve<Env extends object>(
 ): Promise<Response> {
   let context: Context | undefined;
   try {
-    const { viewer } = await options.authenticate(c, 'onyx');
+    const { viewer } = await options.authenticate(c, onyx.credential);
     if (viewer === 'refused') throw invalidCredential();
     context = options.context(c, viewer);
     const principal = demand(viewer, download.permission);

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../error-reasons.ts';
 import type { AppError } from '../errors.ts';
+import { bearerCredential } from './credential.ts';
 import type { Dialect, Failure } from './dialect.ts';
 import { type AnyEndpoint, endpoint } from './endpoint.ts';
 import { graphql } from './graphql.ts';
@@ -32,7 +33,7 @@ const say = (status: number, text: string) => oauthError(status, 'invalid_reques
 const failure = (error: AppError): Failure => answers[error.code](error);
 
 export const oauth: Dialect = {
-  accept: 'bearer',
+  credential: bearerCredential,
   atRoot: true,
   looseBodies: false,
   failure,

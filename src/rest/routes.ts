@@ -8,7 +8,7 @@ import { graphqlDialect } from '../graphql/dialect.ts';
 import type { VisitorsService } from '../modules/widgets/visitors.service.ts';
 import { widgetCors } from './anythingllm/widget-cors.ts';
 import { identityOf, MediaTypeError, queryOf, readBody } from './body.ts';
-import type { Accept } from './credential.ts';
+import type { CredentialLocation } from './credential.ts';
 import { type Dialect, type Failure, failureFor } from './dialect.ts';
 import {
   type AnyEndpoint,
@@ -32,7 +32,7 @@ export interface Caller {
 
 export interface RouteOptions<Env extends object> {
   /** Throws RATE_LIMITED. */
-  authenticate: (c: HonoContext<Env>, accept: Accept) => Promise<Caller>;
+  authenticate: (c: HonoContext<Env>, location: CredentialLocation) => Promise<Caller>;
   /**
    * Sets the size limit of the body after authentication, based on the principal. Throws RATE_LIMITED, BAD_USER_INPUT.
    */
@@ -147,7 +147,7 @@ async function serve<Env extends object>(
   let context: Context | undefined;
   let input: EndpointInput<unknown, unknown, unknown> | null = null;
   try {
-    const { viewer, secret } = await options.authenticate(c, dialect.accept);
+    const { viewer, secret } = await options.authenticate(c, dialect.credential);
     // A public path ignores a credential that no longer works, since its caller may want a new one.
     const open = endpointRequirements(endpoint).length === 0;
     if (viewer === 'refused' && !open) throw invalidCredential();

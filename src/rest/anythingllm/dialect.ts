@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
 import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
+import { anythingllmCredential } from './credential.ts';
 
 /** Returns `{ error }`, which clients read with any status. */
 export const failed = (status: number, text: string): Failure => ({ status, body: { error: text } });
@@ -46,7 +47,7 @@ export const wordings: Wordings = {
 };
 
 const common = {
-  accept: 'anythingllm',
+  credential: anythingllmCredential,
   atRoot: false,
   looseBodies: true,
   wordings,

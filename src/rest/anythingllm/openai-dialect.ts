@@ -1,6 +1,7 @@
 import type { ErrorCode, ErrorReason } from '../../error-reasons.ts';
 import type { AppError, FieldProblem } from '../../errors.ts';
 import { type Dialect, type Failure, withProvider } from '../dialect.ts';
+import { anythingllmCredential } from './credential.ts';
 import { wordings } from './dialect.ts';
 
 /** Returns `{ error: { message, type, param, code } }`, which SDKs convert to typed errors. */
@@ -77,7 +78,7 @@ const answers: Record<ErrorCode, (error: AppError) => Failure> = {
 
 /** The paths under `/v1/openai`, for OpenAI clients. */
 export const openai: Dialect = {
-  accept: 'anythingllm',
+  credential: anythingllmCredential,
   atRoot: false,
   looseBodies: true,
   wordings,

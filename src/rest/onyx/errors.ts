@@ -1,6 +1,7 @@
 import type { ErrorCode, ErrorReason } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
 import { type Dialect, type Failure, type Wordings, withProvider } from '../dialect.ts';
+import { onyxCredential } from './credential.ts';
 
 /** Returns `{ detail }`, the older of the two error formats. */
 export const detail = (status: number, text: string): Failure => ({ status, body: { detail: text } });
@@ -86,7 +87,7 @@ export const onyxInvalid = (error: AppError): Failure => ({
 const unreadCodes = { 408: 'REQUEST_TIMEOUT', 413: 'PAYLOAD_TOO_LARGE', 429: 'RATE_LIMITED' } as const;
 
 export const onyx: Dialect = {
-  accept: 'onyx',
+  credential: onyxCredential,
   atRoot: true,
   looseBodies: false,
   wordings,
