@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Kit, returned, startKit, until } from '../../../test/kit.ts';
 import { ChatExport } from '../../rest/chat-export.ts';
-import type { ExportedSession } from './export.service.ts';
+import type { ExportedSession } from './exported-session.ts';
 
 let kit: Kit;
 /** A key of a user without sessions. */
