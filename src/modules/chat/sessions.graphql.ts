@@ -4,20 +4,13 @@ import { visible } from '../../authz/visible.ts';
 import type { Context } from '../../context.ts';
 import type { ChatSession as ChatSessionRow } from '../../generated/prisma/client.ts';
 import { builder, type SchemaTypes } from '../../graphql/builder.ts';
-import { type ArgBuilder, connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { type ArgBuilder, connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { integerId, uuidId } from '../../graphql/id-input.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
-import { permissionUnless } from '../../graphql/plugins/permissions.ts';
 import { loadRelated } from '../../graphql/related.ts';
-import { cut, type PageArgs } from '../../paging.ts';
-import { Agent } from '../agents/agents.graphql.ts';
-import { Project } from '../projects/projects.graphql.ts';
-import { seesProject } from '../projects/projects.service.ts';
-import { User, userOf } from '../users/users.graphql.ts';
-import { ChatMessage, ChatMessageConnection } from './messages.graphql.ts';
-import { ChatRun } from './run.graphql.ts';
-import { chatMessageOrders, chatSessionOrders, type SessionFilter, seesSession } from './session-lists.ts';
+import type { PageArgs } from '../../paging.ts';
+import { chatSessionOrders, type SessionFilter, seesSession } from './session-lists.ts';
 
 export type InputFields = Parameters<NonNullable<Parameters<typeof builder.inputType>[1]['fields']>>[0];
 type PayloadFields = PothosSchemaTypes.ObjectFieldBuilder<
@@ -43,10 +36,6 @@ export const ReasoningEffort = builder.enumType('ReasoningEffort', {
     MEDIUM: { description: 'The model reasons moderately.' },
     HIGH: { description: 'The model reasons as much as it can.' },
   },
-});
-
-const ChatMessageOrder = orderInput('ChatMessage', chatMessageOrders, {
-  CREATED_AT: 'The time at which the message was created.',
 });
 
 const ChatSessionOrder = orderInput('ChatSession', chatSessionOrders, {
@@ -76,12 +65,6 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       resolve: ({ id, slug }) => slug ?? id,
     }),
     number: t.exposeInt('databaseId', { description: 'The integer ID that the AnythingLLM paths use.' }),
-    ownerNumber: t.int({
-      nullable: true,
-      description: 'The integer ID of the owner that the AnythingLLM paths use; null for a service account.',
-      select: { user: { select: { databaseId: true, accountType: true } } },
-      resolve: ({ user }) => (user.accountType === 'STANDARD' ? user.databaseId : null),
-    }),
     name: t.exposeString('name', {
       nullable: true,
       description: 'The name of the session; null until a client sets or generates one.',
@@ -97,56 +80,8 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       nullable: true,
       description: 'The time at which the session was deleted; null for an existing session.',
     }),
-    agent: t.field({
-      type: Agent,
-      nullable: true,
-      authScopes: { permission: 'read:agents' },
-      description: 'The agent of the session; null when it was deleted or the caller cannot see it.',
-      select: { agentId: true },
-      resolve: ({ agentId }, _args, context, info) => agentOf(agentId, context, info),
-    }),
     agentId: t.exposeInt('agentId', {
       description: 'The integer `databaseId` of the agent, for callers without `read:agents` and for deleted agents.',
-    }),
-    agentName: t.string({
-      description: 'The name of the agent, for callers without `read:agents` and for deleted agents.',
-      select: { agent: { select: { name: true } } },
-      resolve: ({ agent }) => agent.name,
-    }),
-    agentIconName: t.string({
-      nullable: true,
-      description: 'The name of the icon of the agent; null when the agent has no icon.',
-      select: { agent: { select: { iconName: true } } },
-      resolve: ({ agent }) => agent.iconName,
-    }),
-    agentIsFeatured: t.boolean({
-      description: 'True when the agent of the session is featured.',
-      select: { agent: { select: { isFeatured: true } } },
-      resolve: ({ agent }) => agent.isFeatured,
-    }),
-    owner: t.field({
-      type: User,
-      nullable: true,
-      authScopes: permissionUnless<{ userId: string }>(
-        'read:users',
-        ({ userId }, viewer) => userId === viewer?.userId,
-        'except for the owner themselves',
-      ),
-      description: 'The owner of the session; null when the caller cannot see that user.',
-      select: { userId: true },
-      resolve: ({ userId }, _args, context, info) => userOf(userId, context, info),
-    }),
-    ownerName: t.string({
-      description: 'The name of the owner, for callers without `read:users`.',
-      select: { user: { select: { name: true } } },
-      resolve: ({ user }) => user.name,
-    }),
-    project: t.withAuth({ permission: 'write:projects' }).field({
-      type: Project,
-      nullable: true,
-      description: 'The project of the session; null without a project and for a project of another user.',
-      select: (_args, _context, nested) => ({ project: nested() }),
-      resolve: ({ project }, _args, { principal }) => (project && seesProject(principal, project) ? project : null),
     }),
     model: t.exposeString('model', {
       nullable: true,
@@ -177,38 +112,6 @@ export const ChatSession = builder.prismaNode('ChatSession', {
       resolve: (session, _args, { principal }) =>
         seesSession(signedIn(principal), session) ? session.taskPrompt : null,
     }),
-    currentRun: t.field({
-      type: ChatRun,
-      nullable: true,
-      description: 'The run that is answering in the session; null when no run is active.',
-      select: (_args, _context, nested) => ({ runs: nested({ where: { status: 'RUNNING' }, take: 1 }) }),
-      resolve: ({ runs }) => runs[0] ?? null,
-    }),
-    messages: t.field({
-      type: ChatMessageConnection,
-      authScopes: { permission: 'read:chat' },
-      description: 'All messages of the message tree, including its root.',
-      args: {
-        ...pageArgs(t.arg),
-        orderBy: t.arg({
-          type: ChatMessageOrder,
-          description: 'Order of the messages. Defaults to the oldest message first.',
-        }),
-      },
-      // Loaded with the sessions, in one statement for all of them.
-      select: ({ orderBy, ...args }, { pageLimit }, nested) => {
-        const order = chatMessageOrders.of(orderBy);
-        return {
-          messages: nestedNodes(nested, 'ChatMessage', order, order.page(args, pageLimit)),
-          _count: { select: { messages: true } },
-        };
-      },
-      resolve: (session, { orderBy, ...args }, { pageLimit }) => {
-        const order = chatMessageOrders.of(orderBy);
-        const page = cut(session.messages, order.page(args, pageLimit));
-        return connection(order, page, args, async () => session._count.messages);
-      },
-    }),
   }),
 });
 
@@ -235,14 +138,6 @@ export const messageOf = (id: number | null, context: Context, info: GraphQLReso
     context.services.related.messages(signedIn(context.principal), ids, query),
   );
 
-builder.prismaObjectField(ChatMessage, 'session', (t) =>
-  t.relation('session', { type: ChatSession, description: 'The session that contains the message.' }),
-);
-
-builder.prismaObjectField(ChatRun, 'session', (t) =>
-  t.relation('session', { type: ChatSession, description: 'The session in which the run answers.' }),
-);
-
 export const ChatSessionEdge = builder.edgeObject({
   type: ChatSession,
   name: 'ChatSessionEdge',
@@ -251,30 +146,6 @@ export const ChatSessionEdge = builder.edgeObject({
 export const ChatSessionConnection = builder.connectionObject(
   { type: ChatSession, name: 'ChatSessionConnection', description: 'A page of a list of sessions.' },
   ChatSessionEdge,
-);
-
-builder.prismaObjectField(Project, 'chatSessions', (t) =>
-  t.field({
-    type: ChatSessionConnection,
-    nullable: true,
-    authScopes: { permission: 'read:chat' },
-    description: 'The sessions of the project, including those of its tokens.',
-    args: sessionListArgs(t.arg),
-    select: ({ orderBy, ...args }, { principal, pageLimit }, nested) => {
-      const order = chatSessionOrders.of(orderBy);
-      const readable = visible.chatSessions(signedIn(principal));
-      const { where, ...page } = order.page(args, pageLimit);
-      return {
-        chatSessions: nestedNodes(nested, 'ChatSession', order, { ...page, where: { AND: [readable, where] } }),
-        _count: { select: { chatSessions: { where: readable } } },
-      };
-    },
-    resolve: (project, { orderBy, ...args }, { pageLimit }) => {
-      const order = chatSessionOrders.of(orderBy);
-      const page = cut(project.chatSessions, order.page(args, pageLimit));
-      return connection(order, page, args, async () => project._count.chatSessions);
-    },
-  }),
 );
 
 const ChatSessionFilter = builder.inputType('ChatSessionFilter', {

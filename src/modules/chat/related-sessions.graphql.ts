@@ -4,6 +4,7 @@ import { builder } from '../../graphql/builder.ts';
 import { connection, nestedNodes } from '../../graphql/connection.ts';
 import { cut } from '../../paging.ts';
 import { Agent } from '../agents/agents.graphql.ts';
+import { Project } from '../projects/projects.graphql.ts';
 import { chatSessionOrders } from './session-lists.ts';
 import { ChatSessionConnection, sessionListArgs } from './sessions.graphql.ts';
 
@@ -32,6 +33,30 @@ builder.prismaObjectField(Agent, 'chatSessions', (t) =>
       const order = chatSessionOrders.of(orderBy);
       const page = cut(agent.chatSessions, order.page(args, pageLimit));
       return connection(order, page, args, async () => agent._count.chatSessions);
+    },
+  }),
+);
+
+builder.prismaObjectField(Project, 'chatSessions', (t) =>
+  t.field({
+    type: ChatSessionConnection,
+    nullable: true,
+    authScopes: { permission: 'read:chat' },
+    description: 'The sessions of the project, including those of its tokens.',
+    args: sessionListArgs(t.arg),
+    select: ({ orderBy, ...args }, { principal, pageLimit }, nested) => {
+      const order = chatSessionOrders.of(orderBy);
+      const readable = visible.chatSessions(signedIn(principal));
+      const { where, ...page } = order.page(args, pageLimit);
+      return {
+        chatSessions: nestedNodes(nested, 'ChatSession', order, { ...page, where: { AND: [readable, where] } }),
+        _count: { select: { chatSessions: { where: readable } } },
+      };
+    },
+    resolve: (project, { orderBy, ...args }, { pageLimit }) => {
+      const order = chatSessionOrders.of(orderBy);
+      const page = cut(project.chatSessions, order.page(args, pageLimit));
+      return connection(order, page, args, async () => project._count.chatSessions);
     },
   }),
 );
