@@ -1,13 +1,9 @@
 import type { GraphQLResolveInfo } from 'graphql';
-import { signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Context } from '../../context.ts';
 import { builder } from '../../graphql/builder.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { loadRelated } from '../../graphql/related.ts';
-import { SearchHit } from '../knowledge/knowledge.graphql.ts';
-import { Citation } from './events.graphql.ts';
-import type { NumberedHit } from './events.ts';
 import { TurnUsage } from './usage.graphql.ts';
 
 const MessageRole = builder.enumType('MessageRole', {
@@ -77,26 +73,6 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
       nullable: true,
       description: 'The reason why the answer is incomplete, for display; null for other messages.',
     }),
-    citations: t.field({
-      type: [Citation],
-      listSize: 10,
-      description: 'The citations in the text, in the order of their first use.',
-      resolve: async (message, _args, { principal, services }) => {
-        const { citations } = await services.chat.references(signedIn(principal), message);
-        return citations as unknown as { number: number; documentId: string }[];
-      },
-    }),
-    documents: t.field({
-      type: [SearchHit],
-      listSize: 10,
-      description: 'The passages that the model received for the answer, best first.',
-      resolve: async (message, _args, { principal, services }) =>
-        storedHits((await services.chat.references(signedIn(principal), message)).passages),
-    }),
-    searchQuery: t.exposeString('searchQuery', {
-      nullable: true,
-      description: 'The query of the document search; null when the turn did not search.',
-    }),
     model: t.exposeString('model', {
       nullable: true,
       description: 'The name of the model that wrote the message; null for other messages.',
@@ -129,13 +105,6 @@ export const ChatMessage = builder.prismaNode('ChatMessage', {
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the message was created.' }),
   }),
 });
-
-/** Returns stored passages. They are JSON, in which a date is text. */
-const storedHits = (passages: unknown): NumberedHit[] =>
-  (passages as (Omit<NumberedHit, 'updatedAt'> & { updatedAt: string | null })[]).map((hit) => ({
-    ...hit,
-    updatedAt: hit.updatedAt === null ? null : new Date(hit.updatedAt),
-  }));
 
 /** Fields of the type of the messages themselves, which do not exist while the type is defined. */
 builder.prismaObjectFields(ChatMessage, (t) => ({

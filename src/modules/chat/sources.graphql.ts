@@ -4,6 +4,39 @@ import { builder } from '../../graphql/builder.ts';
 import { File } from '../files/file-type.graphql.ts';
 import { SearchHit } from '../knowledge/knowledge.graphql.ts';
 import { isWhole } from './attachments.ts';
+import { Citation } from './events.graphql.ts';
+import type { NumberedHit } from './events.ts';
+import { ChatMessage } from './messages.graphql.ts';
+
+/** Returns stored passages. They are JSON, in which a date is text. */
+const storedHits = (passages: unknown): NumberedHit[] =>
+  (passages as (Omit<NumberedHit, 'updatedAt'> & { updatedAt: string | null })[]).map((hit) => ({
+    ...hit,
+    updatedAt: hit.updatedAt === null ? null : new Date(hit.updatedAt),
+  }));
+
+builder.prismaObjectFields(ChatMessage, (t) => ({
+  citations: t.field({
+    type: [Citation],
+    listSize: 10,
+    description: 'The citations in the text, in the order of their first use.',
+    resolve: async (message, _args, { principal, services }) => {
+      const { citations } = await services.chat.references(signedIn(principal), message);
+      return citations as unknown as { number: number; documentId: string }[];
+    },
+  }),
+  documents: t.field({
+    type: [SearchHit],
+    listSize: 10,
+    description: 'The passages that the model received for the answer, best first.',
+    resolve: async (message, _args, { principal, services }) =>
+      storedHits((await services.chat.references(signedIn(principal), message)).passages),
+  }),
+  searchQuery: t.exposeString('searchQuery', {
+    nullable: true,
+    description: 'The query of the document search; null when the turn did not search.',
+  }),
+}));
 
 builder.objectFields(SearchHit, (t) => ({
   isWhole: t.boolean({
