@@ -1,5 +1,5 @@
 import type { AppError } from '../errors.ts';
-import type { BodyFailure } from '../http/request-bodies.ts';
+import type { BodyFailure } from '../http/body-failure.ts';
 import { bearerCredential } from '../rest/credential.ts';
 import type { Dialect, Failure } from '../rest/dialect.ts';
 import { rejection, toGraphQLError } from './errors.ts';

@@ -4,8 +4,9 @@ import { unreadFailure } from '../rest/dialect.ts';
 import { dialectAt, replyWith, takesStrangers } from '../rest/routes.ts';
 import type { App, RequestContext } from './app.ts';
 import type { Authentication } from './authentication.ts';
+import type { BodyFailure } from './body-failure.ts';
 import { multipart } from './multipart.ts';
-import { type BodyFailure, createRequestBodies, maxBody } from './request-bodies.ts';
+import { createRequestBodies, maxBody } from './request-bodies.ts';
 
 /** Sets the limits of a body after its sender has been authenticated. */
 export type AdmitBody = (c: RequestContext, viewer: Viewer | 'refused') => Promise<void>;

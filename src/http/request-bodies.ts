@@ -1,7 +1,10 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context as HonoContext } from 'hono';
 import { AppError } from '../errors.ts';
+import type { BodyFailure } from './body-failure.ts';
+import { createIncompleteBodies } from './incomplete-bodies.ts';
 import { createShares, type Release } from './shares.ts';
+import { type WatchedStream, watchStream } from './watched-stream.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -15,31 +18,18 @@ export const maxBody = {
   other: 20 * mebibyte,
 };
 
-/** Maximum number of incomplete bodies of anonymous clients at one time, and the time limit of each. */
-const incomplete = { perAddress: 16, total: 64, milliseconds: 20_000 };
-
 /**
  * Maximum number of bytes of large bodies that are received or processed at one time. Other bodies wait and are not
  * read. A parsed body takes several times its size in memory.
  */
 const large = { perUser: 64 * mebibyte, total: 192 * mebibyte };
 
-/** The reason why a body was not read completely: the status and message of the response. */
-export interface BodyFailure {
-  status: 408 | 413 | 429;
-  text: string;
-}
-
 const tooLarge = (limit: number): BodyFailure => ({
   status: 413,
   text: `The body is larger than ${limit} bytes.`,
 });
-const tooMany: BodyFailure = { status: 429, text: 'Too many requests with incomplete bodies.' };
-const tooSlow: BodyFailure = {
-  status: 408,
-  text: `The body did not arrive within ${incomplete.milliseconds / 1000} seconds.`,
-};
 
+/** The body of a request with its limits. */
 export interface RequestBody {
   /** The reason why the body cannot be read. Can be set at any time; the handler's result is then discarded. */
   readonly failure: BodyFailure | null;
@@ -60,8 +50,7 @@ export interface RequestBody {
  * announced length is replaced by one that ends at its limit.
  */
 export function createRequestBodies() {
-  /** Incomplete bodies of anonymous clients, oldest first. */
-  const waitedFor = new Set<{ address: string | null; end(): void }>();
+  const incompleteBodies = createIncompleteBodies();
   const inMemory = createShares(large.perUser, large.total);
 
   /** Controls how the body of a request is read, up to `limit` bytes. Returns null for a request without a body. */
@@ -73,46 +62,33 @@ export function createRequestBodies() {
     // Determining the limit of a small body would slow down every request.
     let limit = length !== null && length <= maxBody.anonymous ? maxBody.anonymous : limitOf();
     let failure: BodyFailure | null = length !== null && length > limit ? tooLarge(limit) : null;
-    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    let watched: WatchedStream | undefined;
     let isRead = false;
     let onRead: Release = () => {};
 
     function fail(reason: BodyFailure): void {
       if (failure || isRead) return;
       failure = reason;
-      controller?.error(new Error(reason.text));
+      watched?.fail(new Error(reason.text));
     }
 
     /**
      * Enforces the size and time limits while the body is read. Accessing the body makes a request leave its fast path.
      */
     function watch(): void {
-      const stream = c.req.raw.body;
-      if (!stream || controller) return;
-      const reader = stream.getReader();
-      let size = 0;
-      const body = new ReadableStream<Uint8Array>(
-        {
-          start(started) {
-            controller = started;
-          },
-          async pull(started) {
-            const { done, value } = await reader.read();
-            if (failure) return;
-            if (done) {
-              isRead = true;
-              onRead();
-              return started.close();
-            }
-            size += value.length;
-            if (size <= limit) started.enqueue(value);
-            else fail(tooLarge(limit));
-          },
-          cancel: (reason) => reader.cancel(reason),
+      const source = c.req.raw.body;
+      if (!source || watched) return;
+      watched = watchStream(source, {
+        admits(size) {
+          if (size > limit) fail(tooLarge(limit));
+          return size <= limit;
         },
-        { highWaterMark: 0 },
-      );
-      c.req.raw = new Request(c.req.raw, { body, duplex: 'half' } as RequestInit);
+        onRead() {
+          isRead = true;
+          onRead();
+        },
+      });
+      c.req.raw = new Request(c.req.raw, { body: watched.stream, duplex: 'half' } as RequestInit);
     }
 
     if (length === null) watch();
@@ -128,18 +104,9 @@ export function createRequestBodies() {
         if (failure) throw new AppError('BAD_USER_INPUT', 'INVALID_REQUEST', failure.text);
         const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
         if (!incoming || incoming.complete) return;
-        const entry = { address, end: () => fail(tooMany) };
-        const timer = setTimeout(() => fail(tooSlow), incomplete.milliseconds);
-        onRead = () => {
-          clearTimeout(timer);
-          waitedFor.delete(entry);
-        };
-        releases.push(onRead);
         watch();
-        waitedFor.add(entry);
-        const ofAddress = [...waitedFor].filter((other) => other.address === address);
-        if (ofAddress.length > incomplete.perAddress) ofAddress[0]?.end();
-        else if (waitedFor.size > incomplete.total) [...waitedFor][0]?.end();
+        onRead = incompleteBodies.add(address, fail);
+        releases.push(onRead);
       },
 
       async makeRoom(userId) {

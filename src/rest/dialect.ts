@@ -1,6 +1,6 @@
 import type { ErrorReason } from '../error-reasons.ts';
 import { type AppError, withMessage } from '../errors.ts';
-import type { BodyFailure } from '../http/request-bodies.ts';
+import type { BodyFailure } from '../http/body-failure.ts';
 import type { CredentialLocation } from './credential.ts';
 
 /**
