@@ -31,7 +31,7 @@ export default async function setup(): Promise<() => Promise<void>> {
 async function guide(db: Database): Promise<void> {
   const log = createLog('silent');
   const audit = createAuditService(db, createBackground(log), log);
-  await ingestGuide(db, createKnowledgeService(db, audit), testUrl);
+  await ingestGuide(db, createKnowledgeService({ db, audit, embedder: null }), testUrl);
 }
 
 async function snapshot(): Promise<() => Promise<void>> {

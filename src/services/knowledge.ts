@@ -17,7 +17,7 @@ export function createKnowledgeServices(
   { embedding }: Models,
 ) {
   const embedder = embedding && createEmbedder({ db, model: embedding, background, log });
-  const knowledge = createKnowledgeService(db, audit, embedder);
+  const knowledge = createKnowledgeService({ db, audit, embedder });
   const files = createFilesService({
     db,
     audit,
@@ -32,7 +32,7 @@ export function createKnowledgeServices(
     embedder,
     knowledge,
     files,
-    folders: createFoldersService(db, audit),
+    folders: createFoldersService({ db, audit }),
     intake: createIntakeService({ knowledge, files, settings }),
   };
 }

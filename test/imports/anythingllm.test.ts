@@ -5,7 +5,7 @@ import { importExport } from '../../src/modules/imports/anythingllm/export.ts';
 import { importStorage } from '../../src/modules/imports/anythingllm/storage.ts';
 import type { ImportFoundation } from '../../src/modules/imports/importing.ts';
 import { ImportError, operatorOf } from '../../src/modules/imports/operator.ts';
-import { maxFolders } from '../../src/modules/knowledge/folders.service.ts';
+import { maxFolders } from '../../src/modules/knowledge/folder-rules.ts';
 import { type Kit, returned, startKit } from '../kit.ts';
 import { document, type Rows, response, type StorageFolder, storageFolder } from './storage.ts';
 

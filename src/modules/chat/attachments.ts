@@ -5,7 +5,7 @@ import { visible } from '../../authz/visible.ts';
 import type { Agent, File, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
 import type { FilesService } from '../files/files.service.ts';
-import { fileLink } from '../knowledge/knowledge.service.ts';
+import { fileLink } from '../knowledge/file-documents.ts';
 import { numberHits } from './citations.ts';
 import type { NumberedHit } from './events.ts';
 import { type Pinned, pinnedDocuments } from './pinned.ts';

@@ -2,7 +2,7 @@ import { visible } from '../../authz/visible.ts';
 import { builder } from '../../graphql/builder.ts';
 import { nodeRule, uuidIds } from '../../graphql/nodes.ts';
 import { permissionUnless } from '../../graphql/plugins/permissions.ts';
-import { fileLink } from '../knowledge/knowledge.service.ts';
+import { fileLink } from '../knowledge/file-documents.ts';
 import { User } from '../users/users.graphql.ts';
 
 const FileKind = builder.enumType('FileKind', {

@@ -6,8 +6,8 @@ import { textId } from '../../graphql/id-input.ts';
 import { cut } from '../../paging.ts';
 import { Agent, agentKey, agentLocator, agentPayload } from '../agents/agents.graphql.ts';
 import type { DocumentKey } from './agent-documents.service.ts';
+import { documentsById } from './document-lists.ts';
 import { DocumentConnection } from './knowledge.graphql.ts';
-import { documentsById } from './knowledge.service.ts';
 
 builder.prismaObjectField(Agent, 'documents', (t) =>
   t.field({

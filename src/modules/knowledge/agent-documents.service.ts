@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
-import { badInput, notFound, parse } from '../../errors.ts';
+import { notFound, parse } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import type { Database } from '../../store/database.ts';
-import { databaseId, plainText } from '../../zod-types.ts';
+import { plainText } from '../../zod-types.ts';
 import { type AgentKey, agentToChange } from '../agents/by-slug.ts';
+import { type DocumentRef, resolveDocuments, unknownDocument, withIds } from './document-ids.ts';
 import { atLocations, maxAtOnce } from './location.ts';
-
-/** The reference in an ID: the integer ID from a global ID, or the text of a client-assigned ID. */
-type DocumentRef = { global: string } | { text: string };
 
 /** A document by its ID or by its location. */
 const Key = z.object({ id: z.custom<DocumentRef>().nullish(), location: plainText(1000).nullish() });
@@ -18,18 +16,6 @@ const Change = z.object({ add: keys, remove: keys });
 const Pin = z.object({ document: Key, pinned: z.boolean() });
 
 export type DocumentKey = z.input<typeof Key>;
-
-/** Selects the documents with these IDs; an ID that no document can have selects no document. */
-const withIds = (refs: readonly DocumentRef[]): Prisma.DocumentWhereInput => ({
-  OR: [
-    {
-      id: { in: refs.flatMap((ref) => ('global' in ref ? (databaseId.safeParse(Number(ref.global)).data ?? []) : [])) },
-    },
-    {
-      externalId: { in: refs.flatMap((ref) => ('text' in ref ? (plainText(500).safeParse(ref.text).data ?? []) : [])) },
-    },
-  ],
-});
 
 /** Creates the service for the documents of an agent, which are named by their IDs or by their locations. */
 export function createAgentDocumentsService(db: Database) {
@@ -45,18 +31,22 @@ export function createAgentDocumentsService(db: Database) {
   ): Promise<{ id: number }[]> {
     const locations = wanted.flatMap(({ location }) => location ?? []);
     const refs = wanted.flatMap(({ id }) => id ?? []);
-    const find = (matching: Prisma.DocumentWhereInput) =>
-      transaction.document.findMany({
-        where: { AND: [visible.documents(principal), matching] },
-        select: { id: true, externalId: true },
-      });
-    const located = locations.length > 0 ? await find(atLocations(locations)) : [];
-    const named = refs.length > 0 ? await find(withIds(refs)) : [];
-    const known = new Set(named.flatMap(({ id, externalId }) => [`global ${id}`, `text ${externalId}`]));
-    for (const [index, { id }] of wanted.entries())
-      if (id && !known.has('global' in id ? `global ${id.global}` : `text ${id.text}`))
-        throw badInput(['input', ...path, index, 'id'], 'is not the ID of a document that you can read');
-    return [...located, ...named].map(({ id }) => ({ id }));
+    const located =
+      locations.length > 0
+        ? await transaction.document.findMany({
+            where: { AND: [visible.documents(principal), atLocations(locations)] },
+            select: { id: true },
+          })
+        : [];
+    const resolved = await resolveDocuments(transaction, principal, refs);
+    const named = new Set<number>();
+    for (const [index, { id: ref }] of wanted.entries()) {
+      if (!ref) continue;
+      const document = resolved(ref);
+      if (!document) throw unknownDocument(['input', ...path, index, 'id']);
+      named.add(document.id);
+    }
+    return [...located, ...[...named].map((id) => ({ id }))];
   }
 
   return {

@@ -32,6 +32,41 @@ interface EmbedderDeps {
   log: Log;
 }
 
+type IndexDeps = Pick<EmbedderDeps, 'db' | 'model'>;
+
+/** Returns the next documents after this ID whose passages have no vectors of the model. */
+const pendingDocuments = ({ db, model }: IndexDeps, after: number) =>
+  db.prisma.document.findMany({
+    where: { id: { gt: after }, OR: [{ embeddedWith: null }, { embeddedWith: { not: model.modelId } }] },
+    select: { id: true, title: true, contentHash: true },
+    orderBy: { id: 'asc' },
+    take: batch,
+  });
+type PendingDocument = Awaited<ReturnType<typeof pendingDocuments>>[number];
+
+/** Stores the vectors of a document's passages, unless its text has changed since it was read. */
+async function embedDocument({ db, model }: IndexDeps, { id, title, contentHash }: PendingDocument): Promise<void> {
+  const chunks = await db.prisma.chunk.findMany({
+    where: { documentId: id },
+    select: { id: true, heading: true, text: true },
+    orderBy: { position: 'asc' },
+  });
+  const { vectors } = await model.embed(chunks.map(({ heading, text }) => `${heading || title}\n\n${text}`));
+  const rows = chunks.map((chunk, index) => ({ id: chunk.id, vector: ofLength1(vectors[index] ?? []) }));
+  await db.prisma.$transaction(async (transaction) => {
+    // If the text has changed meanwhile, these are not its passages.
+    const { count } = await transaction.document.updateMany({
+      where: { id, contentHash },
+      data: { embeddedWith: model.modelId },
+    });
+    if (count > 0)
+      await transaction.$executeRaw`
+        UPDATE "Chunk" c SET "embedding" = ARRAY(SELECT value::real FROM jsonb_array_elements_text(row."vector") AS value)
+        FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS row("id" int, "vector" jsonb)
+        WHERE c."id" = row."id" AND c."documentId" = ${id}`;
+  });
+}
+
 /**
  * Creates the indexer. Its usage does not count against a user's budget. A document that cannot be embedded is found by
  * its words, and is tried again with the next change and at the next start.
@@ -40,45 +75,14 @@ export function createEmbedder({ db, model, background, log }: EmbedderDeps): Em
   let running = false;
   let again = false;
 
-  const pending = (after: number) =>
-    db.prisma.document.findMany({
-      where: { id: { gt: after }, OR: [{ embeddedWith: null }, { embeddedWith: { not: model.modelId } }] },
-      select: { id: true, title: true, contentHash: true },
-      orderBy: { id: 'asc' },
-      take: batch,
-    });
-  type Pending = Awaited<ReturnType<typeof pending>>[number];
-
-  async function embed({ id, title, contentHash }: Pending): Promise<void> {
-    const chunks = await db.prisma.chunk.findMany({
-      where: { documentId: id },
-      select: { id: true, heading: true, text: true },
-      orderBy: { position: 'asc' },
-    });
-    const { vectors } = await model.embed(chunks.map(({ heading, text }) => `${heading || title}\n\n${text}`));
-    const rows = chunks.map((chunk, index) => ({ id: chunk.id, vector: ofLength1(vectors[index] ?? []) }));
-    await db.prisma.$transaction(async (transaction) => {
-      // If the text has changed meanwhile, these are not its passages.
-      const { count } = await transaction.document.updateMany({
-        where: { id, contentHash },
-        data: { embeddedWith: model.modelId },
-      });
-      if (count > 0)
-        await transaction.$executeRaw`
-          UPDATE "Chunk" c SET "embedding" = ARRAY(SELECT value::real FROM jsonb_array_elements_text(row."vector") AS value)
-          FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS row("id" int, "vector" jsonb)
-          WHERE c."id" = row."id" AND c."documentId" = ${id}`;
-    });
-  }
-
   async function embedPending(): Promise<void> {
     let failures = 0;
     for (let after = 0; ; ) {
-      const documents = await pending(after);
+      const documents = await pendingDocuments({ db, model }, after);
       for (const document of documents) {
         after = document.id;
         try {
-          await embed(document);
+          await embedDocument({ db, model }, document);
           failures = 0;
         } catch (error) {
           log.warn({ documentId: document.id, reason: (error as Error).message }, 'a document could not be embedded');

@@ -7,7 +7,7 @@ import { globalId } from '../../graphql/id-input.ts';
 import { cut } from '../../paging.ts';
 import { agentsById } from '../agents/agent-lists.ts';
 import { AgentConnection } from '../agents/agents.graphql.ts';
-import type { FolderSummary } from './folders.service.ts';
+import type { FolderSummary } from './folder-rules.ts';
 import { Document } from './knowledge.graphql.ts';
 
 for (const [name, description] of [

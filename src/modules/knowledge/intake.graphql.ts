@@ -1,9 +1,9 @@
 import { builder } from '../../graphql/builder.ts';
 import { edge } from '../../graphql/connection.ts';
 import { acceptedTypes } from '../files/extract/kinds.ts';
-import type { Added } from './intake.service.ts';
+import { documentOrder } from './document-lists.ts';
+import type { Added } from './intake-texts.ts';
 import { Document, DocumentEdge } from './knowledge.graphql.ts';
-import { documentOrder } from './knowledge.service.ts';
 
 const DocumentDetailsInput = builder.inputType('DocumentDetailsInput', {
   description: 'Properties of a new document, which become its metadata.',

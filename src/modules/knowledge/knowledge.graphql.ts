@@ -5,7 +5,7 @@ import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.
 import { globalId, integerId, integerIdList, textId } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
 import { orderInput } from '../../graphql/order.ts';
-import { documentOrder, documentOrders } from './knowledge.service.ts';
+import { documentOrder, documentOrders } from './document-lists.ts';
 import { locationOf } from './location.ts';
 import { type DocumentOwner as Owner, ownerName } from './owners.ts';
 import type { Hit } from './retrieval.ts';

@@ -12,7 +12,9 @@ import { createLog } from '../../log.ts';
 import { createBackground } from '../../store/background.ts';
 import { type Database, openDatabase } from '../../store/database.ts';
 import { createAuditService } from '../audit/audit.service.ts';
-import { createKnowledgeService, documentOrder, type IngestInput, type KnowledgeService } from './knowledge.service.ts';
+import type { IngestInput } from './document-input.ts';
+import { documentOrder } from './document-lists.ts';
+import { createKnowledgeService, type KnowledgeService } from './knowledge.service.ts';
 import type { RetrieveInput } from './retrieval.ts';
 import { ingestGuide } from './seed-documents.ts';
 
@@ -64,7 +66,11 @@ beforeAll(async () => {
   own = await ownDatabase();
   db = await openDatabase({ ...own.options, onStatement: (text) => statements.push(text) });
   const log = createLog('silent');
-  knowledge = createKnowledgeService(db, createAuditService(db, createBackground(log), log));
+  knowledge = createKnowledgeService({
+    db,
+    audit: createAuditService(db, createBackground(log), log),
+    embedder: null,
+  });
   anna = await person('anna', 'BASIC');
   ben = await person('ben', 'BASIC');
   admin = await person('admin', 'ADMIN');

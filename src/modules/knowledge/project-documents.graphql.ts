@@ -6,8 +6,9 @@ import { connection, edge, nestedNodes, pageArgs } from '../../graphql/connectio
 import { globalId, integerId, textId } from '../../graphql/id-input.ts';
 import { cut } from '../../paging.ts';
 import { Project, projectIdDescription } from '../projects/projects.graphql.ts';
+import type { AddToProjectInput } from './document-input.ts';
+import { documentOrder } from './document-lists.ts';
 import { Document, DocumentConnection, DocumentEdge, SectionInput } from './knowledge.graphql.ts';
-import { type AddToProjectInput, documentOrder } from './knowledge.service.ts';
 
 builder.prismaObjectField(Project, 'documents', (t) =>
   t.field({

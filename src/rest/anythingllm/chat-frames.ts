@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { AppError } from '../../errors.ts';
 import { type TurnFailure, turnError } from '../../modules/chat/turn-failure.ts';
-import { localDate } from '../../modules/knowledge/intake.service.ts';
+import { localDate } from '../../modules/knowledge/intake-texts.ts';
 import { cutText } from '../../unicode.ts';
 import { type Failure, withProvider } from '../dialect.ts';
 import { graphql, type ResultOf } from '../graphql.ts';

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { type IncomingFile, isFile } from '../../http/multipart.ts';
-import { localDate } from '../../modules/knowledge/intake.service.ts';
+import { localDate } from '../../modules/knowledge/intake-texts.ts';
 import { cutText } from '../../unicode.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
 import { numberFrom } from './shapes.ts';

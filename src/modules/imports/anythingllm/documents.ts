@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Prisma } from '../../../generated/prisma/client.ts';
 import { searchForm } from '../../../text/normalize.ts';
 import { cutText } from '../../../unicode.ts';
-import { checkFolderCount } from '../../knowledge/folders.service.ts';
+import { checkFolderCount } from '../../knowledge/folder-rules.ts';
 import { defaultFolder, folderNamed } from '../../knowledge/location.ts';
 import type { Importing } from '../importing.ts';
 import { Unfit } from '../ledger.ts';

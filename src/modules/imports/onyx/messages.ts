@@ -1,5 +1,5 @@
 import type { Prisma } from '../../../generated/prisma/client.ts';
-import { fileLink } from '../../knowledge/knowledge.service.ts';
+import { fileLink } from '../../knowledge/file-documents.ts';
 import type { NewMessage } from '../message-writer.ts';
 import { cutTo, messageText } from '../text.ts';
 import { type Message, nameOf, type Passage } from './shapes.ts';
