@@ -19,5 +19,5 @@ export const createAgentServices = (
   actions: createActionsService(db),
   agentDocuments: createAgentDocumentsService(db),
   members: createMembersService(db),
-  projects: createProjectsService(db, audit, users, shared.revocations),
+  projects: createProjectsService({ db, audit, users, revocations: shared.revocations }),
 });

@@ -5,7 +5,7 @@ import { conflict, notFound } from '../../errors.ts';
 import type { Agent, ChatSession, Prisma } from '../../generated/prisma/client.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
 import { usableAgent } from '../agents/by-slug.ts';
-import { projectForSession } from '../projects/projects.service.ts';
+import { projectForSession } from '../projects/project-access.ts';
 import { createClientSession } from './tree.ts';
 
 /**

@@ -6,7 +6,7 @@ import { visible } from '../../authz/visible.ts';
 import { badInput, notFound, parse } from '../../errors.ts';
 import type { Database } from '../../store/database.ts';
 import { databaseId } from '../../zod-types.ts';
-import { instructionsOf } from '../projects/projects.service.ts';
+import { instructionsOf } from '../projects/project-instructions.ts';
 import { usableAgent } from './new-session.ts';
 import { modelOf, promptedBy } from './overrides.ts';
 import { promptRoom } from './prompt.ts';

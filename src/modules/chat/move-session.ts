@@ -5,7 +5,7 @@ import { badInput, denied, notFound, parse } from '../../errors.ts';
 import type { ChatSession } from '../../generated/prisma/client.ts';
 import { databaseId } from '../../zod-types.ts';
 import { changesOf, clearList } from '../changes.ts';
-import { projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/project-access.ts';
 import type { ChatDeps } from './chat-deps.ts';
 
 const MoveChatSession = z.object({ projectId: databaseId.nullish(), clear: clearList(['projectId']) });

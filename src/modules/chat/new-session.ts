@@ -7,7 +7,7 @@ import { type Agent, type ChatSession, Prisma } from '../../generated/prisma/cli
 import { slugOf } from '../../slug.ts';
 import { databaseId, plainText } from '../../zod-types.ts';
 import { agentBySlug } from '../agents/by-slug.ts';
-import { projectForSession } from '../projects/projects.service.ts';
+import { projectForSession } from '../projects/project-access.ts';
 import { chosenModel, modelOverrides } from './overrides.ts';
 import { createSession } from './tree.ts';
 

@@ -3,7 +3,7 @@ import type { ChatModel } from '../../ai/providers.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { badInput } from '../../errors.ts';
 import type { Agent, Prisma, ReasoningEffort } from '../../generated/prisma/client.ts';
-import { instructionsOf } from '../projects/projects.service.ts';
+import { instructionsOf } from '../projects/project-instructions.ts';
 import type { GenerationDeps } from './generation.ts';
 import { chosenModel, modelOf, promptedBy } from './overrides.ts';
 import { searchActions } from './passages.ts';

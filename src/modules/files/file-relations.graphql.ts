@@ -5,8 +5,8 @@ import { connection, nestedNodes, pageArgs } from '../../graphql/connection.ts';
 import { cut } from '../../paging.ts';
 import { agentsById } from '../agents/agent-lists.ts';
 import { Agent, AgentConnection } from '../agents/agents.graphql.ts';
+import { projectOrders } from '../projects/project-lists.ts';
 import { Project, ProjectConnection } from '../projects/projects.graphql.ts';
-import { projectOrders } from '../projects/projects.service.ts';
 import { agentFileOrder, fileOrders } from './file-lists.ts';
 import { File, FileConnection } from './file-type.graphql.ts';
 

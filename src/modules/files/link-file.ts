@@ -2,7 +2,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { notFound } from '../../errors.ts';
 import type { File, Prisma } from '../../generated/prisma/client.ts';
 import { by } from '../audit/audit.service.ts';
-import { projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/project-access.ts';
 import type { FilesDeps } from './files-deps.ts';
 import { lockOwnFile } from './own-file.ts';
 

@@ -4,7 +4,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { conflict, notFound } from '../../errors.ts';
 import type { File, Prisma } from '../../generated/prisma/client.ts';
 import { by } from '../audit/audit.service.ts';
-import { projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/project-access.ts';
 import { lockUser } from '../users/users.service.ts';
 import type { FileType } from './extract/kinds.ts';
 import type { FilesDeps } from './files-deps.ts';

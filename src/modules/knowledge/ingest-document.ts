@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, conflict, parse } from '../../errors.ts';
 import type { Document, DocumentOrigin, Prisma, Project } from '../../generated/prisma/client.ts';
-import { projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/project-access.ts';
 import { ingestionEntry } from './document-audit.ts';
 import { Ingest, type IngestInput } from './document-input.ts';
 import { checkNotOfFile, checkWritable, lockDocument, transactionTimeouts } from './document-rules.ts';

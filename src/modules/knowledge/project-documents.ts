@@ -3,7 +3,7 @@ import type { Principal } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import { badInput, forbidden, notFound, parse } from '../../errors.ts';
 import type { Document, Prisma } from '../../generated/prisma/client.ts';
-import { projectToFill } from '../projects/projects.service.ts';
+import { projectToFill } from '../projects/project-access.ts';
 import { ingestionEntry } from './document-audit.ts';
 import { AddToProject, type AddToProjectInput } from './document-input.ts';
 import { lockDocument, storable, transactionTimeouts } from './document-rules.ts';
