@@ -1,6 +1,6 @@
 import type { AuditService } from '../modules/audit/audit.service.ts';
 import { createVisitorsService } from '../modules/widgets/visitors.service.ts';
-import { createEmbedsService } from '../modules/widgets/widgets.service.ts';
+import { createWidgetsService } from '../modules/widgets/widgets.service.ts';
 import type { AccountServices } from './accounts.ts';
 import type { ChatServices } from './chat.ts';
 import type { Foundation } from './foundation.ts';
@@ -16,7 +16,7 @@ export function createWidgetServices(
 ) {
   const { revocations } = shared;
   return {
-    embeds: createEmbedsService({ db, audit, users, revocations, settings }),
+    widgets: createWidgetsService({ db, audit, users, revocations, settings }),
     visitors: createVisitorsService({
       db,
       credentials,
@@ -25,7 +25,7 @@ export function createWidgetServices(
       turns,
       queue: turnQueue,
       readers,
-      revocations,
+      shared,
       models,
       settings,
       publicUrl,

@@ -1,7 +1,7 @@
 import { builder } from '../../graphql/builder.ts';
 import type { InputFields } from '../chat/sessions.graphql.ts';
-import type { VisitorEvent } from './visitors.service.ts';
-import { EmbedExchange } from './widgets.graphql.ts';
+import { EmbedExchange } from './exchanges.graphql.ts';
+import type { VisitorEvent } from './send-visitor-message.ts';
 
 type Event<Type extends VisitorEvent['type']> = Extract<VisitorEvent, { type: Type }>;
 

@@ -10,8 +10,8 @@ import { Agent, AgentLocatorInput, agentKey } from '../agents/agents.graphql.ts'
 import { ChatModeType } from '../agents/chat-mode.graphql.ts';
 import type { InputFields } from '../chat/sessions.graphql.ts';
 import { User } from '../users/users.graphql.ts';
-import { branchOfQuestion, clientIdOf, isIncluded } from './visitor-chats.ts';
-import { type EmbedKey, embedOrders, exchangeOrders, exchanges, uuidOf } from './widgets.service.ts';
+import { uuidOf, type WidgetKey } from './widget-key.ts';
+import { widgetOrders } from './widget-lists.ts';
 
 const describe = {
   chatMode:
@@ -26,7 +26,7 @@ const describe = {
   messageLimit: 'Maximum number of earlier messages that the model receives, 1 to 1000.',
 };
 
-const Embed = builder.prismaNode('Embed', {
+export const Embed = builder.prismaNode('Embed', {
   id: { field: 'id', description: 'The global ID of the widget.' },
   nullable: true,
   description: 'A chat widget, which opens one agent to the visitors of web pages without a credential.',
@@ -74,7 +74,7 @@ const Embed = builder.prismaNode('Embed', {
     chatCount: t.int({
       description: 'The number of questions in the existing chats of the visitors.',
       select: { id: true },
-      resolve: ({ id }, _args, { principal, services }) => services.embeds.chatCount(signedIn(principal), id),
+      resolve: ({ id }, _args, { principal, services }) => services.widgets.chatCount(signedIn(principal), id),
     }),
   }),
 });
@@ -95,69 +95,13 @@ const EmbedConnection = builder.connectionObject(
   EmbedEdge,
 );
 
-export const EmbedExchange = builder.prismaNode('ChatMessage', {
-  variant: 'EmbedExchange',
-  id: { field: 'id', description: 'The global ID of the exchange.' },
-  nullable: true,
-  description: 'A question of a visitor to a chat widget, and its answer.',
-  fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer ID of the answer.' }),
-    embed: t.field({
-      type: Embed,
-      nullable: true,
-      authScopes: { permission: 'manage:agents' },
-      description: 'The widget through which the visitor asked.',
-      select: (_args, _context, nested) => ({ session: { select: { user: { select: { embed: nested() } } } } }),
-      resolve: ({ session }) => session.user.embed,
-    }),
-    clientSessionId: t.string({
-      description: 'The UUID by which the page of the visitor names the chat.',
-      select: { session: { select: { clientKey: true } } },
-      resolve: ({ session }) => clientIdOf(session.clientKey ?? ''),
-    }),
-    question: t.string({
-      description: 'The question of the visitor.',
-      select: { parent: { select: { text: true } } },
-      resolve: ({ parent }) => parent?.text ?? '',
-    }),
-    answer: t.exposeString('text', { description: 'The text of the answer so far, in Markdown.' }),
-    askedAt: t.field({
-      type: 'DateTime',
-      description: 'The time at which the question was asked.',
-      select: { createdAt: true, parent: { select: { createdAt: true } } },
-      resolve: ({ createdAt, parent }) => parent?.createdAt ?? createdAt,
-    }),
-    answeredAt: t.expose('createdAt', { type: 'DateTime', description: 'The time at which the answer began.' }),
-    included: t.boolean({
-      description: 'Whether the chat continues from the exchange; false for a question that was refused.',
-      select: branchOfQuestion,
-      resolve: isIncluded,
-    }),
-  }),
-});
-
-nodeRule('EmbedExchange', {
-  permission: 'read:query_history',
-  also: ['manage:agents'],
-  readable: ({ prisma }, _principal, ids) =>
-    prisma.chatMessage.findMany({
-      where: { AND: [exchanges({}), { id: { in: integerIds(ids) } }] },
-      select: { id: true },
-    }),
-});
-
-const EmbedExchangeConnection = builder.connectionObject(
-  { type: EmbedExchange, name: 'EmbedExchangeConnection', description: 'A page of a list of exchanges of visitors.' },
-  { name: 'EmbedExchangeEdge', description: 'An exchange of a visitor and its cursor in a list.' },
-);
-
 /** Reads the ID of a widget: the global ID, the integer `databaseId` or the UUID. Throws BAD_USER_INPUT. */
-function embedKey(value: string | number, path: string[]): EmbedKey {
+export function widgetKey(value: string | number, path: string[]): WidgetKey {
   const uuid = uuidOf(String(value));
   return uuid === null ? { id: integerId(value, 'Embed', path) } : { uuid };
 }
 
-const byAnyId = 'by its global ID, its integer `databaseId` or its UUID';
+export const byAnyId = 'by its global ID, its integer `databaseId` or its UUID';
 
 const EmbedFilterInput = builder.inputType('EmbedFilter', {
   description: 'Conditions on a list of chat widgets; all that are set must be met.',
@@ -166,20 +110,7 @@ const EmbedFilterInput = builder.inputType('EmbedFilter', {
     enabled: t.boolean({ description: 'Returns only enabled widgets if true, only disabled ones if false.' }),
   }),
 });
-const EmbedOrder = orderInput('Embed', embedOrders, { CREATED_AT: 'The time at which the widget was created.' });
-
-const EmbedExchangeFilterInput = builder.inputType('EmbedExchangeFilter', {
-  description: 'Conditions on a list of exchanges of visitors; all that are set must be met.',
-  fields: (t) => ({
-    embedId: t.id({ description: `Returns only the exchanges through this widget, ${byAnyId}.` }),
-    clientSessionId: t.string({
-      description: 'Returns only the exchanges in the chat that the page of a visitor names by this UUID.',
-    }),
-  }),
-});
-const EmbedExchangeOrder = orderInput('EmbedExchange', exchangeOrders, {
-  ANSWERED_AT: 'The time at which the answer began.',
-});
+const EmbedOrder = orderInput('Embed', widgetOrders, { CREATED_AT: 'The time at which the widget was created.' });
 
 const settings = (t: InputFields) => ({
   chatMode: t.field({ type: ChatModeType, description: `${describe.chatMode} Defaults to QUERY for a new widget.` }),
@@ -204,7 +135,7 @@ const CreateEmbedInput = builder.inputType('CreateEmbedInput', {
   }),
 });
 
-const embedId = (t: InputFields) => t.id({ required: true, description: `The widget, ${byAnyId}.` });
+const widgetId = (t: InputFields) => t.id({ required: true, description: `The widget, ${byAnyId}.` });
 
 const clearEmbed = clearField('ClearableEmbedField', {
   maxChatsPerDay: 'Removes the daily quota.',
@@ -216,7 +147,7 @@ const UpdateEmbedInput = builder.inputType('UpdateEmbedInput', {
   description:
     'Input for `updateEmbed`. A field that is null or absent stays unchanged. An empty `allowedOrigins` allows every origin.',
   fields: (t) => ({
-    id: embedId(t),
+    id: widgetId(t),
     enabled: t.boolean({
       description: 'Enables or disables the widget. Disabling it ends the open streams of visitors.',
     }),
@@ -231,7 +162,7 @@ const UpdateEmbedInput = builder.inputType('UpdateEmbedInput', {
 
 const DeleteEmbedInput = builder.inputType('DeleteEmbedInput', {
   description: 'Input for the mutation `deleteEmbed`.',
-  fields: (t) => ({ id: embedId(t) }),
+  fields: (t) => ({ id: widgetId(t) }),
 });
 
 const CreateEmbedPayload = builder.objectRef<EmbedRow>('CreateEmbedPayload').implement({
@@ -241,7 +172,7 @@ const CreateEmbedPayload = builder.objectRef<EmbedRow>('CreateEmbedPayload').imp
     embedEdge: t.field({
       type: EmbedEdge,
       description: 'The new chat widget as an edge of `embeds` in its default order.',
-      resolve: (embed) => edge(embedOrders.default, embed),
+      resolve: (embed) => edge(widgetOrders.default, embed),
     }),
   }),
 });
@@ -274,16 +205,16 @@ builder.queryFields((t) => ({
       orderBy: t.arg({ type: EmbedOrder, description: 'Order of the widgets. Defaults to the oldest first.' }),
     },
     resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
-      const { embeds } = context.services;
+      const { widgets } = context.services;
       const agentId = filter?.agentId;
       const conditions = {
         enabled: filter?.enabled,
         agentId: agentId == null ? null : integerId(agentId, 'Agent', ['filter', 'agentId']),
       };
-      const order = embedOrders.of(orderBy);
+      const order = widgetOrders.of(orderBy);
       const query = nodeQuery(context, info);
-      const page = await embeds.list(conditions, { order, args, limit: context.pageLimit, query });
-      return connection(order, page, args, () => embeds.count(conditions));
+      const page = await widgets.list(conditions, { order, args, limit: context.pageLimit, query });
+      return connection(order, page, args, () => widgets.count(conditions));
     },
   }),
   embed: t.prismaField({
@@ -291,32 +222,7 @@ builder.queryFields((t) => ({
     authScopes: { permission: 'manage:agents' },
     description: 'A chat widget. NOT_FOUND if it does not exist.',
     args: { id: t.arg.id({ required: true, description: `The widget, ${byAnyId}.` }) },
-    resolve: (query, _root, { id }, { services }) => services.embeds.find(embedKey(id, ['id']), query),
-  }),
-  embedChats: t.field({
-    type: EmbedExchangeConnection,
-    authScopes: { permissions: ['read:query_history', 'manage:agents'] },
-    description: 'The questions of visitors to chat widgets, and the answers to them.',
-    args: {
-      ...pageArgs(t.arg),
-      filter: t.arg({ type: EmbedExchangeFilterInput, description: 'Conditions on the exchanges.' }),
-      orderBy: t.arg({
-        type: EmbedExchangeOrder,
-        description: 'Order of the exchanges. Defaults to the oldest first.',
-      }),
-    },
-    resolve: async (_root, { filter, orderBy, ...args }, context, info) => {
-      const { embeds } = context.services;
-      const id = filter?.embedId;
-      const conditions = {
-        embed: id == null ? null : embedKey(id, ['filter', 'embedId']),
-        clientSessionId: filter?.clientSessionId,
-      };
-      const order = exchangeOrders.of(orderBy);
-      const query = nodeQuery(context, info);
-      const page = await embeds.chats(conditions, { order, args, limit: context.pageLimit, query });
-      return connection(order, page, args, () => embeds.countChats(conditions));
-    },
+    resolve: (query, _root, { id }, { services }) => services.widgets.find(widgetKey(id, ['id']), query),
   }),
 }));
 
@@ -328,14 +234,14 @@ builder.mutationFields((t) => ({
       'Creates a chat widget, which opens an agent and the documents that it answers from to anonymous visitors.',
     args: { input: t.arg({ type: CreateEmbedInput, required: true, description: 'The agent and the settings.' }) },
     resolve: (_root, { input: { agent, ...settings } }, { principal, services }) =>
-      services.embeds.create(principal, { ...settings, agent: agentKey(agent) }),
+      services.widgets.create(principal, { ...settings, agent: agentKey(agent) }),
   }),
   updateEmbed: t.withAuth({ permission: 'manage:agents' }).field({
     type: UpdateEmbedPayload,
     description: 'Changes a chat widget, or enables or disables it.',
     args: { input: t.arg({ type: UpdateEmbedInput, required: true, description: 'The widget and the changes.' }) },
     resolve: (_root, { input: { id, agent, ...change } }, { principal, services }) =>
-      services.embeds.update(principal, embedKey(id, ['input', 'id']), {
+      services.widgets.update(principal, widgetKey(id, ['input', 'id']), {
         ...change,
         agent: agent == null ? null : agentKey(agent),
       }),
@@ -345,6 +251,6 @@ builder.mutationFields((t) => ({
     description: 'Deletes a chat widget with the chats of its visitors, and ends their open streams.',
     args: { input: t.arg({ type: DeleteEmbedInput, required: true, description: 'The widget to delete.' }) },
     resolve: (_root, { input }, { principal, services }) =>
-      services.embeds.delete(principal, embedKey(input.id, ['input', 'id'])),
+      services.widgets.delete(principal, widgetKey(input.id, ['input', 'id'])),
   }),
 }));

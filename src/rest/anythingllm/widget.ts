@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import type { ErrorCode } from '../../error-reasons.ts';
 import type { AppError } from '../../errors.ts';
-import { quotaScopes } from '../../modules/widgets/visitors.service.ts';
+import { quotaScopes } from '../../modules/widgets/visitor-errors.ts';
 import type { Failure } from '../dialect.ts';
 import { type AnyEndpoint, endpoint } from '../endpoint.ts';
 import { graphql, type ResultOf } from '../graphql.ts';
