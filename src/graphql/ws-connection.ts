@@ -78,160 +78,217 @@ export interface OpenSocket {
 /** Yoga reads the method, since mutations must not be sent by GET. */
 const asPost = new Request('http://localhost/graphql', { method: 'POST' });
 
+/** The promise of a function that a message may call. */
+type Handled = Promise<void> | undefined;
+
+/** What an operation over the connection needs to know of its request. */
+type SocketRequest = Pick<Context, 'requestId' | 'log'>;
+
 /**
  * Serves one connection from its upgrade to its end. The messages of the protocol and their validation come from
  * graphql-ws. The loop is our own: an operation ends as soon as its client completes it, counts for as long as it runs,
  * and never answers for a later operation with the same ID.
  */
 export function serveSocket(socket: WebSocket, request: IncomingMessage, options: SocketOptions): OpenSocket {
-  const { services, log } = options;
-  const headers = headersOf(request);
-  const client = options.clientOf(headers, request.socket.remoteAddress);
-  noteRequest(request, { requestId: requestIdOf(headers), client: client.address, tokenId: null });
-  let initialised = false;
-  let acknowledged = false;
-  let ended = false;
-  let secret: string | null = null;
-  let watch: ReturnType<Services['revocations']['watch']> | undefined;
-  /** The operations whose results the client is waiting for, by ID. */
-  const operations = new Map<string, AbortController>();
-  let underWay = 0;
-  /** Called when no operation is running any more. */
-  let idle = () => {};
-  /** Number of pings since the last sign of life of the client. */
-  let unanswered = 0;
+  return new SocketConnection(socket, request, options);
+}
 
-  const initialisation = setTimeout(() => end(...ends.notInTime), limits.initialisation).unref();
-  const pings = setInterval(() => {
-    if (unanswered === 2) return socket.terminate();
-    unanswered++;
-    socket.ping();
-  }, limits.ping).unref();
+class SocketConnection implements OpenSocket {
+  readonly over: Promise<void>;
+  private readonly headers: Headers;
+  private readonly client: Client;
+  private initialised = false;
+  private acknowledged = false;
+  private ended = false;
+  private secret: string | null = null;
+  private watch: ReturnType<Services['revocations']['watch']> | undefined;
+  /** The operations whose results the client is waiting for, by ID. */
+  private readonly operations = new Map<string, AbortController>();
+  private underWay = 0;
+  /** Called when no operation is running any more. */
+  private idle = () => {};
+  /** Number of pings since the last sign of life of the client. */
+  private unanswered = 0;
+  private lastSent: Promise<void> = Promise.resolve();
+  private readonly initialisation: NodeJS.Timeout;
+  private readonly pings: NodeJS.Timeout;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly request: IncomingMessage,
+    private readonly options: SocketOptions,
+  ) {
+    this.headers = headersOf(request);
+    this.client = options.clientOf(this.headers, request.socket.remoteAddress);
+    noteRequest(request, { requestId: requestIdOf(this.headers), client: this.client.address, tokenId: null });
+    this.initialisation = setTimeout(() => this.end(...ends.notInTime), limits.initialisation).unref();
+    this.pings = setInterval(() => this.ping(), limits.ping).unref();
+    this.over = this.listen();
+  }
+
+  leave(): void {
+    this.whenIdle(() => this.end(...ends.goingAway));
+  }
+
+  drop(): void {
+    this.end(...ends.goingAway);
+    this.socket.terminate();
+  }
+
+  /** Handles the events of the socket. Resolves when it is closed and no operation is running. */
+  private listen(): Promise<void> {
+    const { socket } = this;
+    const alive = () => {
+      this.unanswered = 0;
+    };
+    socket.on('ping', alive);
+    socket.on('pong', alive);
+    // The connection closes on a frame that violates the protocol or is too large.
+    socket.on('error', (error) => this.options.log.debug({ error }, 'a WebSocket broke off'));
+    socket.on('message', (data, isBinary) => {
+      // Messages can still arrive until the other side has closed.
+      if (this.ended) return;
+      alive();
+      const message = read(data, isBinary);
+      if (message) void Promise.resolve(this.receive(message)).catch((error: unknown) => this.fail(error));
+      else this.end(...ends.invalid);
+    });
+    return new Promise<void>((resolve) => {
+      socket.once('close', () => {
+        this.stop();
+        this.whenIdle(resolve);
+      });
+    });
+  }
+
+  private ping(): void {
+    if (this.unanswered === 2) this.socket.terminate();
+    else {
+      this.unanswered++;
+      this.socket.ping();
+    }
+  }
 
   /** Stops reading and writing, and cancels running operations. */
-  function stop(): void {
-    ended = true;
-    clearTimeout(initialisation);
-    clearInterval(pings);
-    watch?.done();
-    for (const controller of operations.values()) controller.abort();
-    operations.clear();
+  private stop(): void {
+    this.ended = true;
+    clearTimeout(this.initialisation);
+    clearInterval(this.pings);
+    this.watch?.done();
+    for (const controller of this.operations.values()) controller.abort();
+    this.operations.clear();
   }
 
-  function end(code: number, reason: string): void {
-    if (ended) return;
-    stop();
-    socket.close(code, reason);
-  }
-
-  function drop(): void {
-    end(...ends.goingAway);
-    socket.terminate();
+  private end(code: number, reason: string): undefined {
+    if (this.ended) return;
+    this.stop();
+    this.socket.close(code, reason);
   }
 
   /**
    * Closes the connection because of an error. The close reason contains the request ID under which the error is
    * logged.
    */
-  function fail(error: unknown): void {
+  private fail(error: unknown): void {
     const [code, reason] = reportedError(error).code === 'UNAVAILABLE' ? ends.unavailable : ends.failed;
     const { requestId } = currentRequest.getStore() ?? {};
-    end(code, requestId ? `${reason}. Request id: ${requestId}` : reason);
+    this.end(code, requestId ? `${reason}. Request id: ${requestId}` : reason);
   }
 
   /** Runs work that does not belong to an operation under a new request ID. */
-  function asRequest<T>(work: (request: Pick<Context, 'requestId' | 'log'>) => T): T {
+  private asRequest<T>(work: (request: SocketRequest) => T): T {
     const requestId = randomUUID();
-    const request = { requestId, log: log.child({ requestId }) };
+    const request = { requestId, log: this.options.log.child({ requestId }) };
     return currentRequest.run(request, () => work(request));
   }
 
-  let lastSent: Promise<void> = Promise.resolve();
   /**
    * Sends one message at a time, each after the previous one was written. An operation waits for its message, so a slow
    * client delays only its own operations and no messages pile up.
    */
-  function send(message: object): Promise<void> {
-    lastSent = lastSent.then(
+  private send(message: object): Promise<void> {
+    this.lastSent = this.lastSent.then(
       () =>
         new Promise((resolve) => {
-          if (ended) resolve();
+          if (this.ended) resolve();
           // An error means that the socket is closed, or will be.
-          else socket.send(JSON.stringify(message), () => resolve());
+          else this.socket.send(JSON.stringify(message), () => resolve());
         }),
     );
-    return lastSent;
+    return this.lastSent;
   }
 
   /** Runs work that counts toward the limit of concurrent operations. */
-  async function counted(work: () => Promise<void>): Promise<void> {
-    if (underWay === (acknowledged ? limits.underWay : limits.unknown)) return end(...ends.tooMuchUnderWay);
-    underWay++;
+  private async counted(work: () => Promise<void>): Promise<void> {
+    if (this.underWay === (this.acknowledged ? limits.underWay : limits.unknown))
+      return this.end(...ends.tooMuchUnderWay);
+    this.underWay++;
     try {
       await work();
     } finally {
-      if (--underWay === 0) idle();
+      if (--this.underWay === 0) this.idle();
     }
   }
 
-  function whenIdle(then: () => void): void {
-    if (underWay === 0) then();
-    else idle = then;
+  private whenIdle(then: () => void): void {
+    if (this.underWay === 0) then();
+    else this.idle = then;
   }
 
   /** Closes the connection when its credential ends. */
-  function follow(principal: Principal): void {
-    watch?.done();
-    watch = services.revocations.watch(principal);
-    const check = () => asRequest(() => void lookAgain().catch(fail));
-    if (watch.signal.aborted) check();
-    else watch.signal.addEventListener('abort', check, { once: true });
+  private follow(principal: Principal): void {
+    this.watch?.done();
+    this.watch = this.options.services.revocations.watch(principal);
+    const check = () => this.asRequest(() => void this.lookAgain().catch((error: unknown) => this.fail(error)));
+    if (this.watch.signal.aborted) check();
+    else this.watch.signal.addEventListener('abort', check, { once: true });
   }
 
   /**
    * Streams also end when their credential loses a permission. The connection stays open, and its next operation has
    * fewer permissions.
    */
-  async function lookAgain(): Promise<void> {
+  private async lookAgain(): Promise<void> {
     const authenticatedAt = performance.now();
-    const principal = secret === null ? null : await services.credentials.inspect(secret);
-    if (ended) return;
-    if (principal) follow({ ...principal, authenticatedAt });
-    else end(...ends.unauthorized);
+    const { credentials } = this.options.services;
+    const principal = this.secret === null ? null : await credentials.inspect(this.secret);
+    if (this.ended) return;
+    if (principal) this.follow({ ...principal, authenticatedAt });
+    else this.end(...ends.unauthorized);
   }
 
   /** Returns the current principal. Closes the connection and returns null when the credential no longer works. */
-  async function speaker(ask: SocketOptions['identify']): Promise<Principal | null> {
-    const holder = await ask(headers, client);
-    if (ended) return null;
+  private async speaker(ask: SocketOptions['identify']): Promise<Principal | null> {
+    const holder = await ask(this.headers, this.client);
+    if (this.ended) return null;
     if (holder.viewer === null || holder.viewer === 'refused') {
-      end(...ends.unauthorized);
+      this.end(...ends.unauthorized);
       return null;
     }
-    secret = holder.secret;
-    noteToken(request, holder.viewer.credential.tokenId);
-    follow(holder.viewer);
+    this.secret = holder.secret;
+    noteToken(this.request, holder.viewer.credential.tokenId);
+    this.follow(holder.viewer);
     return holder.viewer;
   }
 
-  async function initialise(payload: Record<string, unknown> | undefined): Promise<void> {
-    if (initialised) return end(...ends.initialisedTwice);
-    initialised = true;
-    clearTimeout(initialisation);
-    present(headers, payload);
-    if (!(await speaker(options.identify))) return;
-    acknowledged = true;
-    await send({ type: MessageType.ConnectionAck });
+  private async initialise(payload: Record<string, unknown> | undefined): Promise<void> {
+    if (this.initialised) return this.end(...ends.initialisedTwice);
+    this.initialised = true;
+    clearTimeout(this.initialisation);
+    present(this.headers, payload);
+    if (!(await this.speaker(this.options.identify))) return;
+    this.acknowledged = true;
+    await this.send({ type: MessageType.ConnectionAck });
   }
 
-  function subscribe(id: string, params: GraphQLParams): Promise<void> | void {
-    if (!acknowledged) return end(...ends.unauthorized);
-    if (operations.has(id)) return end(...ends.idTaken);
-    if (operations.size === limits.operations) return end(...ends.tooMuchUnderWay);
-    return counted(async () => {
+  private subscribe(id: string, params: GraphQLParams): Handled {
+    if (!this.acknowledged) return this.end(...ends.unauthorized);
+    if (this.operations.has(id)) return this.end(...ends.idTaken);
+    if (this.operations.size === limits.operations) return this.end(...ends.tooMuchUnderWay);
+    return this.counted(async () => {
       const startedAt = performance.now();
-      const request = await asRequest(async (request) => {
-        await operate(id, params, request);
+      const request = await this.asRequest(async (request) => {
+        await this.operate(id, params, request);
         return request;
       });
       const durationMs = Math.round(performance.now() - startedAt);
@@ -239,27 +296,28 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     });
   }
 
-  async function operate(id: string, params: GraphQLParams, of: Pick<Context, 'requestId' | 'log'>): Promise<void> {
+  private async operate(id: string, params: GraphQLParams, of: SocketRequest): Promise<void> {
     const controller = new AbortController();
-    operations.set(id, controller);
-    const awaited = () => operations.get(id) === controller;
+    this.operations.set(id, controller);
+    const awaited = () => this.operations.get(id) === controller;
     /** Sends the last message. The ID is free before the client can know. */
     const finish = (message: object): Promise<void> => {
-      operations.delete(id);
-      return send({ id, ...message });
+      this.operations.delete(id);
+      return this.send({ id, ...message });
     };
     const answer = ({ errors, ...result }: ExecutionResult): Promise<void> => {
       const told = errors?.map(formatted);
       // A response without data is not a result; no message follows it.
       if (told && result.data === undefined) return finish({ type: MessageType.Error, payload: told });
       const payload = { ...withoutHttp(result), ...(told && { errors: told }) };
-      return send({ id, type: MessageType.Next, payload });
+      return this.send({ id, type: MessageType.Next, payload });
     };
+    const { authenticate, contextOf, yoga } = this.options;
     try {
-      const principal = await speaker(options.authenticate);
+      const principal = await this.speaker(authenticate);
       if (!principal || !awaited()) return;
-      const context = options.contextOf({ principal, client, ...of, signal: controller.signal });
-      const result = await options.yoga.getResultForParams({ params, request: asPost }, context);
+      const context = contextOf({ principal, client: this.client, ...of, signal: controller.signal });
+      const result = await yoga.getResultForParams({ params, request: asPost }, context);
       for await (const each of isAsyncIterable(result) ? result : [result]) {
         if (awaited() && each) await answer(each);
         if (!awaited()) break;
@@ -270,47 +328,26 @@ export function serveSocket(socket: WebSocket, request: IncomingMessage, options
     }
   }
 
-  function receive(message: Message): Promise<void> | void {
+  private receive(message: Message): Handled {
     switch (message.type) {
       case MessageType.ConnectionInit:
-        return asRequest(() => initialise(message.payload).catch(fail));
+        return this.asRequest(() => this.initialise(message.payload).catch((error: unknown) => this.fail(error)));
       case MessageType.Ping:
-        return counted(() => send({ type: MessageType.Pong, ...(message.payload && { payload: message.payload }) }));
+        return this.counted(() =>
+          this.send({ type: MessageType.Pong, ...(message.payload && { payload: message.payload }) }),
+        );
       case MessageType.Pong:
         return;
       case MessageType.Subscribe:
-        return subscribe(message.id, message.payload as GraphQLParams);
+        return this.subscribe(message.id, message.payload as GraphQLParams);
       case MessageType.Complete:
-        operations.get(message.id)?.abort();
-        operations.delete(message.id);
+        this.operations.get(message.id)?.abort();
+        this.operations.delete(message.id);
         return;
       default:
-        return end(...ends.invalid);
+        return this.end(...ends.invalid);
     }
   }
-
-  const alive = () => {
-    unanswered = 0;
-  };
-  socket.on('ping', alive);
-  socket.on('pong', alive);
-  // The connection closes on a frame that violates the protocol or is too large.
-  socket.on('error', (error) => log.debug({ error }, 'a WebSocket broke off'));
-  socket.on('message', (data, isBinary) => {
-    // Messages can still arrive until the other side has closed.
-    if (ended) return;
-    alive();
-    const message = read(data, isBinary);
-    if (message) void Promise.resolve(receive(message)).catch(fail);
-    else end(...ends.invalid);
-  });
-  const over = new Promise<void>((resolve) => {
-    socket.once('close', () => {
-      stop();
-      whenIdle(resolve);
-    });
-  });
-  return { leave: () => whenIdle(() => end(...ends.goingAway)), drop, over };
 }
 
 function headersOf({ headers }: IncomingMessage): Headers {
