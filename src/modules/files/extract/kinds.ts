@@ -41,9 +41,7 @@ const openDocument = 'application/vnd.oasis.opendocument.';
 const archive = (
   format: Format,
   mediaType: string,
-  extension: string,
-  called: string,
-  kind: FileKind = 'DOCUMENT',
+  { extension, called, kind = 'DOCUMENT' }: { extension: string; called: string; kind?: FileKind },
 ): Known => ({
   ...{ kind, format, mediaType, extensions: [extension], called, matches: (bytes) => has(bytes, 'PK\x03\x04') },
 });
@@ -61,13 +59,21 @@ const known: Known[] = [
     called: 'a PDF document',
     matches: isPdf,
   },
-  archive('docx', `${officeOpen}wordprocessingml.document`, '.docx', 'a DOCX document'),
-  archive('xlsx', `${officeOpen}spreadsheetml.sheet`, '.xlsx', 'an XLSX workbook', 'TABULAR'),
-  archive('pptx', `${officeOpen}presentationml.presentation`, '.pptx', 'a PPTX presentation'),
-  archive('odf', `${openDocument}text`, '.odt', 'an OpenDocument text'),
-  archive('odf', `${openDocument}spreadsheet`, '.ods', 'an OpenDocument spreadsheet', 'TABULAR'),
-  archive('odf', `${openDocument}presentation`, '.odp', 'an OpenDocument presentation'),
-  archive('epub', 'application/epub+zip', '.epub', 'an EPUB book'),
+  archive('docx', `${officeOpen}wordprocessingml.document`, { extension: '.docx', called: 'a DOCX document' }),
+  archive('xlsx', `${officeOpen}spreadsheetml.sheet`, {
+    extension: '.xlsx',
+    called: 'an XLSX workbook',
+    kind: 'TABULAR',
+  }),
+  archive('pptx', `${officeOpen}presentationml.presentation`, { extension: '.pptx', called: 'a PPTX presentation' }),
+  archive('odf', `${openDocument}text`, { extension: '.odt', called: 'an OpenDocument text' }),
+  archive('odf', `${openDocument}spreadsheet`, {
+    extension: '.ods',
+    called: 'an OpenDocument spreadsheet',
+    kind: 'TABULAR',
+  }),
+  archive('odf', `${openDocument}presentation`, { extension: '.odp', called: 'an OpenDocument presentation' }),
+  archive('epub', 'application/epub+zip', { extension: '.epub', called: 'an EPUB book' }),
   {
     kind: 'DOCUMENT',
     mediaType: 'application/rtf',
