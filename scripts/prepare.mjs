@@ -142,6 +142,8 @@ const bundle = {
         platform: 'node',
         target: 'node20.19',
         format: 'esm',
+        // V8 keeps the source of a module in memory, with two bytes per character if a comment has one beyond Latin-1.
+        minifyWhitespace: true,
         external: externals,
         banner: {
           js: "import { createRequire as bundled } from 'node:module'; const require = bundled(import.meta.url);",

@@ -4,7 +4,7 @@ import { PGlite } from '@electric-sql/pglite';
  * PostgreSQL reserves this buffer at its start. The operating system caches the same files, so a larger buffer would
  * hold them twice. PostgreSQL's default is 128 MB.
  */
-const sharedBuffers = 'shared_buffers=32MB';
+const sharedBuffers = 'shared_buffers=24MB';
 
 /** Last error in PostgreSQL's log, which explains why PostgreSQL does not start. */
 let problem = '';
