@@ -2,7 +2,6 @@ import OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { makeGate } from '../../../test/model-server.ts';
 import {
-  asked,
   client,
   clientOf,
   kit,

@@ -11,7 +11,6 @@ import {
   path,
   refusal,
   slug,
-  unchanged,
   usedBy,
   useOpenAIKit,
   user,
