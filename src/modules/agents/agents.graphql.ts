@@ -2,21 +2,17 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { can, signedIn } from '../../authz/principal.ts';
 import { visible } from '../../authz/visible.ts';
 import type { Context } from '../../context.ts';
-import type { Agent as AgentRow, Label as LabelRow } from '../../generated/prisma/client.ts';
+import type { Agent as AgentRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { clearField } from '../../graphql/clear-input.ts';
-import { connection, edge, nestedNodes, nodeQuery, pageArgs } from '../../graphql/connection.ts';
+import { connection, edge, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import { globalId, integerId, integerIdList, textIdList, uuidId, uuidIdList } from '../../graphql/id-input.ts';
 import { integerIds, nodeRule } from '../../graphql/nodes.ts';
-import { cut, type PageArgs } from '../../paging.ts';
+import type { PageArgs } from '../../paging.ts';
 import { modelOf } from '../chat/overrides.ts';
-import { User } from '../users/users.graphql.ts';
-import { Action } from './actions.graphql.ts';
-import { type AgentFilter, agentOrder, agentShareOrder } from './agent-lists.ts';
-import { agentOperations, agentPermission } from './agent-permissions.ts';
+import { type AgentFilter, agentOrder } from './agent-lists.ts';
 import type { AgentKey } from './by-slug.ts';
 import { ChatModeType } from './chat-mode.graphql.ts';
-import { labelOrder } from './labels.ts';
 
 const KnowledgeScope = builder.enumType('KnowledgeScope', {
   description: 'The documents that an agent searches.',
@@ -26,91 +22,13 @@ const KnowledgeScope = builder.enumType('KnowledgeScope', {
   },
 });
 
-const SharePermission = builder.enumType('SharePermission', {
+export const SharePermission = builder.enumType('SharePermission', {
   description: 'The permission of a person for an agent that is shared with them.',
   values: {
     VIEWER: { description: 'The person can use the agent.' },
     EDITOR: { description: 'The person can use and change the agent.' },
   },
 });
-
-const AgentPermission = builder.enumType('AgentPermission', {
-  description: 'The relation of the caller to an agent.',
-  values: {
-    OWNER: { description: 'The caller owns the agent or manages all agents.' },
-    EDITOR: { description: 'The caller can change the agent.' },
-    VIEWER: { description: 'The caller can use the agent.' },
-  },
-});
-
-const AgentOperationType = builder.enumType('AgentOperation', {
-  description: 'An operation on an agent.',
-  values: {
-    EDIT: { description: 'Change the settings of the agent.' },
-    SHARE: { description: 'Change the people who can use the agent.' },
-    DELETE: { description: 'Delete or restore the agent.' },
-    CURATE: { description: 'Change how lists show the agent.' },
-  },
-});
-
-const Label = builder.prismaNode('Label', {
-  id: { field: 'id', description: 'The global ID of the label.' },
-  nullable: true,
-  description: 'A label that groups agents.',
-  fields: (t) => ({
-    databaseId: t.exposeInt('id', { description: 'The integer ID that the REST paths use.' }),
-    name: t.exposeString('name', { description: 'The name of the label, unique on this server.' }),
-  }),
-});
-
-nodeRule('Label', {
-  permission: 'write:agents',
-  readable: ({ prisma }, _principal, ids) =>
-    prisma.label.findMany({ where: { id: { in: integerIds(ids) } }, select: { id: true } }),
-});
-
-const StarterMessage = builder.prismaObject('StarterMessage', {
-  description: 'A question that an agent suggests.',
-  fields: (t) => ({
-    name: t.exposeString('name', { description: 'The short form to display.' }),
-    message: t.exposeString('message', { description: 'The message that a client sends.' }),
-  }),
-});
-
-const AgentShare = builder.prismaObject('AgentShare', {
-  description:
-    'A person with whom an agent is shared. It has no ID and is not a `Node`: its agent and its person identify it, and mutations replace or extend the whole list.',
-  fields: (t) => ({
-    permission: t.expose('permission', { type: SharePermission, description: 'The permission of the person.' }),
-    user: t.relation('user', { type: User, description: 'The person with whom the agent is shared.' }),
-  }),
-});
-
-export const AgentShareConnection = builder.connectionObject(
-  { type: AgentShare, name: 'AgentShareConnection', description: 'A page of the people that an agent is shared with.' },
-  { name: 'AgentShareEdge', description: 'A person that an agent is shared with, and the cursor of that entry.' },
-);
-
-const administratorCounts = new WeakMap<Context, Promise<number>>();
-
-/**
- * Returns the number of active administrators. Runs one database query per request, regardless of the number of agents.
- */
-function administratorCount(context: Context): Promise<number> {
-  const count =
-    administratorCounts.get(context) ?? context.services.accounts.countAllUsers({ roles: ['ADMIN'], active: true });
-  administratorCounts.set(context, count);
-  return count;
-}
-
-/** The columns that determine the caller's permission for an agent. */
-const ownShare = (_args: object, { principal }: Context) =>
-  ({
-    ownerId: true,
-    isBuiltin: true,
-    deletedAt: true,
-    shares: { where: { userId: signedIn(principal).userId }, select: { permission: true } },
-  }) as const;
 
 export const Agent = builder.prismaNode('Agent', {
   id: { field: 'id', description: 'The global ID of the agent.' },
@@ -183,84 +101,6 @@ export const Agent = builder.prismaNode('Agent', {
       nullable: true,
       description: 'The time at which the agent was deleted; null if it was not deleted.',
     }),
-    viewerPermission: t.field({
-      type: AgentPermission,
-      description: 'The relation of the caller to the agent.',
-      select: ownShare,
-      resolve: (agent, _args, { principal }) =>
-        agentPermission(signedIn(principal), agent, agent.shares[0]?.permission),
-    }),
-    viewerCan: t.field({
-      type: [AgentOperationType],
-      description: 'The operations that the credential permits on the agent.',
-      select: ownShare,
-      resolve: (agent, _args, { principal }) =>
-        agentOperations(signedIn(principal), agent, agent.shares[0]?.permission),
-    }),
-    ownerId: t.expose('ownerId', {
-      type: 'UUID',
-      nullable: true,
-      description: 'The UUID of the owner, for callers that cannot read users; null without an owner.',
-    }),
-    ownerEmail: t.string({
-      nullable: true,
-      description:
-        'The e-mail address of the owner; empty unless the caller is the owner or manages agents, and null without an owner.',
-      select: { owner: { select: { id: true, email: true } } },
-      resolve: ({ owner }, _args, { principal }) =>
-        owner && (owner.id === principal?.userId || can(principal, 'manage:agents') ? owner.email : ''),
-    }),
-    owner: t.relation('owner', {
-      type: User,
-      nullable: true,
-      authScopes: { permission: 'read:users' },
-      description: 'The owner of the agent; null without an owner.',
-    }),
-    starterMessages: t.relation('starterMessages', {
-      type: StarterMessage,
-      listSize: 5,
-      description: 'The questions that the agent suggests, in order: at most 50.',
-      query: { orderBy: { position: 'asc' }, take: 50 },
-    }),
-    labels: t.relation('labels', {
-      type: Label,
-      listSize: 5,
-      description: 'The labels of the agent: at most 100.',
-      query: { orderBy: { id: 'asc' }, take: 100 },
-    }),
-    actions: t.relation('actions', {
-      type: Action,
-      nullable: true,
-      authScopes: { permission: 'read:actions' },
-      listSize: 5,
-      description: 'The actions that the agent can take in a turn: at most 100.',
-      query: { orderBy: { id: 'asc' }, take: 100 },
-    }),
-    administratorCount: t.int({
-      nullable: true,
-      authScopes: { permission: 'read:users' },
-      description: 'The number of active administrators of the server, who can also change the agent.',
-      resolve: (_agent, _args, context) => administratorCount(context),
-    }),
-    shares: t.field({
-      type: AgentShareConnection,
-      nullable: true,
-      authScopes: { permission: 'write:agents' },
-      description: 'The people that the agent is shared with. Empty for a caller who does not own it.',
-      args: pageArgs(t.arg),
-      select: (args, { principal, pageLimit }, nested) => {
-        const listed = { agent: visible.ownedAgents(signedIn(principal)), user: { embed: null } };
-        const { where, ...page } = agentShareOrder.page(args, pageLimit);
-        return {
-          shares: nestedNodes(nested, 'AgentShare', agentShareOrder, { ...page, where: { AND: [listed, where] } }),
-          _count: { select: { shares: { where: listed } } },
-        };
-      },
-      resolve: (agent, args, { pageLimit }) => {
-        const page = cut(agent.shares, agentShareOrder.page(args, pageLimit));
-        return connection(agentShareOrder, page, args, async () => agent._count.shares);
-      },
-    }),
   }),
 });
 
@@ -287,15 +127,6 @@ const AgentEdge = builder.edgeObject({
 export const AgentConnection = builder.connectionObject(
   { type: Agent, name: 'AgentConnection', description: 'A page of a list of agents.' },
   AgentEdge,
-);
-const LabelEdge = builder.edgeObject({
-  type: Label,
-  name: 'LabelEdge',
-  description: 'A label and its cursor in a list.',
-});
-const LabelConnection = builder.connectionObject(
-  { type: Label, name: 'LabelConnection', description: 'A page of a list of labels.' },
-  LabelEdge,
 );
 
 const AgentFilterInput = builder.inputType('AgentFilter', {
@@ -501,16 +332,6 @@ const UndeleteAgentInput = builder.inputType('UndeleteAgentInput', {
   fields: agentLocator,
 });
 
-const CreateLabelInput = builder.inputType('CreateLabelInput', {
-  description: 'Input for the mutation `createLabel`.',
-  fields: (t) => ({
-    name: t.string({
-      required: true,
-      description: 'The name of the label: 1 to 100 characters; unique on this server.',
-    }),
-  }),
-});
-
 /** Returns the payload type of a mutation that changes an agent. */
 export const agentPayload = (mutation: string) =>
   builder.objectRef<AgentRow>(`${mutation[0]?.toUpperCase()}${mutation.slice(1)}Payload`).implement({
@@ -543,18 +364,6 @@ const DeleteAgentPayload = builder.objectRef<AgentRow>('DeleteAgentPayload').imp
     deletedAgentId: t.id({
       description: 'The global ID of the deleted agent.',
       resolve: ({ id }) => globalId('Agent', id),
-    }),
-  }),
-});
-
-const LabelPayload = builder.objectRef<LabelRow>('CreateLabelPayload').implement({
-  description: 'Result of the mutation `createLabel`.',
-  fields: (t) => ({
-    label: t.field({ type: Label, description: 'The label that was created.', resolve: (label) => label }),
-    labelEdge: t.field({
-      type: LabelEdge,
-      description: 'The created label as an edge, for clients that add it to a list.',
-      resolve: (label) => edge(labelOrder, label),
     }),
   }),
 });
@@ -630,17 +439,6 @@ builder.queryFields((t) => ({
     args: { slug: t.arg.string({ required: true, description: 'The slug of the agent.' }) },
     resolve: (query, _root, { slug }, { principal, services }) => services.agents.find(principal, slug, query),
   }),
-  labels: t.field({
-    type: LabelConnection,
-    authScopes: { permission: 'write:agents' },
-    description: 'All labels of the server, ordered by ID.',
-    args: pageArgs(t.arg),
-    resolve: async (_root, args, context, info) => {
-      const { agents } = context.services;
-      const page = await agents.listLabels(args, context.pageLimit, nodeQuery(context, info));
-      return connection(labelOrder, page, args, agents.countLabels);
-    },
-  }),
 }));
 
 builder.mutationFields((t) => ({
@@ -694,12 +492,5 @@ builder.mutationFields((t) => ({
     description: 'Restores a deleted agent.',
     args: { input: t.arg({ type: UndeleteAgentInput, required: true, description: 'The agent to restore.' }) },
     resolve: (_root, { input: { agent } }, { services }) => services.agents.undelete(agentKey(agent)),
-  }),
-  createLabel: t.field({
-    type: LabelPayload,
-    authScopes: { permission: 'write:agents' },
-    description: 'Creates a label for agents.',
-    args: { input: t.arg({ type: CreateLabelInput, required: true, description: 'The label to create.' }) },
-    resolve: (_root, { input }, { services }) => services.agents.createLabel(input),
   }),
 }));

@@ -6,7 +6,8 @@ import { connection, nodeQuery, pageArgs } from '../../graphql/connection.ts';
 import type { PageArgs } from '../../paging.ts';
 import { userId, userIdDescription } from '../users/users.graphql.ts';
 import { agentShareOrder } from './agent-lists.ts';
-import { Agent, AgentLocatorInput, AgentShareConnection, agentKey, agentLocator } from './agents.graphql.ts';
+import { AgentShareConnection } from './agent-relations.graphql.ts';
+import { Agent, AgentLocatorInput, agentKey, agentLocator } from './agents.graphql.ts';
 import type { AgentKey } from './by-slug.ts';
 
 async function memberList(key: AgentKey, args: PageArgs, context: Context, info: GraphQLResolveInfo) {

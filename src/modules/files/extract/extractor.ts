@@ -53,139 +53,152 @@ const IDLE = 30_000;
 
 const script = join(projectRoot, 'dist', 'extract.js');
 
+interface ExtractorOptions {
+  log: Log;
+  /** Time limit of a file, in milliseconds. Defaults to one minute. */
+  timeoutMs?: number;
+  /** Maximum resident memory of a process, in MiB. Defaults to 512. */
+  memoryMb?: number;
+}
+
 /**
  * Creates the extractor. A process starts with the first job and exits after 30 idle seconds. It does not keep the
  * server's process alive and does not outlive it.
- *
- * `timeoutMs` is the time limit of a file, `memoryMb` the maximum resident memory of a process in MiB.
  */
-export function createExtractor({
-  log,
-  timeoutMs = 60_000,
-  memoryMb = 512,
-}: {
-  log: Log;
-  timeoutMs?: number;
-  memoryMb?: number;
-}): Extractor {
-  const queue: Waiting[] = [];
-  const readers = new Set<Reader>();
-  let closed = false;
+export const createExtractor = (options: ExtractorOptions): Extractor => new ProcessPool(options);
 
-  function start(): void {
+/** The processes that extract text, and the jobs that wait for one. */
+class ProcessPool implements Extractor {
+  private readonly log: Log;
+  private readonly timeoutMs: number;
+  private readonly memoryMb: number;
+  private readonly queue: Waiting[] = [];
+  private readonly readers = new Set<Reader>();
+  private closed = false;
+
+  constructor({ log, timeoutMs = 60_000, memoryMb = 512 }: ExtractorOptions) {
+    this.log = log;
+    this.timeoutMs = timeoutMs;
+    this.memoryMb = memoryMb;
+  }
+
+  extract(format: Format, bytes: Uint8Array, charset: string | null = null): Promise<Extraction> {
+    if (this.closed) return Promise.resolve({ interrupted: true });
+    return new Promise((settle) => {
+      this.queue.push({ format, bytes, charset, settle });
+      const idle = [...this.readers].find(({ ready, job, process: { connected } }) => ready && !job && connected);
+      if (idle) this.goOn(idle);
+      else this.startIfNeeded();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const job of this.queue.splice(0)) job.settle({ interrupted: true });
+    const ends = [...this.readers].map(async (reader) => {
+      this.readers.delete(reader);
+      this.finish(reader, { interrupted: true });
+      const { process: child } = reader;
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.ref();
+      child.kill('SIGKILL');
+      await ended;
+    });
+    await Promise.all(ends);
+  }
+
+  private start(): void {
     const { PATH, SystemRoot } = process.env;
     let child: ChildProcess;
     try {
-      child = fork(script, [String(memoryMb)], {
+      child = fork(script, [String(this.memoryMb)], {
         // Without the environment of the server, which contains secrets, and without its Node options.
         env: { ...(PATH && { PATH }), ...(SystemRoot && { SystemRoot }) },
         // A heap limit near the total would let garbage fill all of the memory.
-        execArgv: [`--max-old-space-size=${Math.ceil(memoryMb * 0.75)}`, '--disallow-code-generation-from-strings'],
+        execArgv: [
+          `--max-old-space-size=${Math.ceil(this.memoryMb * 0.75)}`,
+          '--disallow-code-generation-from-strings',
+        ],
         serialization: 'advanced',
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       });
     } catch (error) {
-      notStarted({ error });
+      this.notStarted({ error });
       return;
     }
     child.unref();
     child.channel?.unref();
     const reader: Reader = { process: child, ready: false, job: null, timer: undefined };
-    readers.add(reader);
-    child.on('message', (message: Message) => {
-      if (!readers.has(reader)) return;
-      if (message === 'ready') reader.ready = true;
-      else finish(reader, message.answer);
-      if (message !== 'ready' && message.spent) stop(reader);
-      else goOn(reader);
-    });
-    child.on('error', (error) => gone(reader, { error }));
-    child.on('exit', (code, signal) => gone(reader, { code, signal }));
+    this.readers.add(reader);
+    child.on('message', (message: Message) => this.receive(reader, message));
+    child.on('error', (error) => this.gone(reader, { error }));
+    child.on('exit', (code, signal) => this.gone(reader, { code, signal }));
   }
 
-  function startIfNeeded(): void {
-    if (queue.length > 0 && readers.size < READERS) start();
+  private startIfNeeded(): void {
+    if (this.queue.length > 0 && this.readers.size < READERS) this.start();
   }
 
-  function notStarted(why: End): void {
-    log.error({ ...why, script }, 'the process that reads files does not start (npm run build makes its script)');
-    if (readers.size === 0) for (const job of queue.splice(0)) job.settle({ interrupted: true });
+  private notStarted(why: End): void {
+    this.log.error({ ...why, script }, 'the process that reads files does not start (npm run build makes its script)');
+    if (this.readers.size === 0) for (const job of this.queue.splice(0)) job.settle({ interrupted: true });
+  }
+
+  private receive(reader: Reader, message: Message): void {
+    if (!this.readers.has(reader)) return;
+    if (message === 'ready') reader.ready = true;
+    else this.finish(reader, message.answer);
+    if (message !== 'ready' && message.spent) this.stop(reader);
+    else this.goOn(reader);
   }
 
   /** Takes the next job, or waits for one. */
-  function goOn(reader: Reader): void {
+  private goOn(reader: Reader): void {
     clearTimeout(reader.timer);
-    const job = queue.shift();
+    const job = this.queue.shift();
     if (!job) {
-      reader.timer = setTimeout(() => stop(reader), IDLE).unref();
+      reader.timer = setTimeout(() => this.stop(reader), IDLE).unref();
       return;
     }
     reader.job = job;
     reader.timer = setTimeout(() => {
-      refuse(reader, 'could not be read within the time limit');
-      stop(reader);
-    }, timeoutMs).unref();
+      this.refuse(reader, 'could not be read within the time limit');
+      this.stop(reader);
+    }, this.timeoutMs).unref();
     // When sending fails, the process has exited, which is reported separately.
     const { format, bytes, charset } = job;
     reader.process.send({ format, bytes, charset } satisfies Job, () => {});
   }
 
-  function finish(reader: Reader, result: Extraction): void {
+  private finish(reader: Reader, result: Extraction): void {
     clearTimeout(reader.timer);
     reader.job?.settle(result);
     reader.job = null;
   }
 
   /** Rejects a file that ended its process. */
-  function refuse(reader: Reader, refused: string, end?: End): void {
+  private refuse(reader: Reader, refused: string, end?: End): void {
     if (!reader.job) return;
     const { format, bytes } = reader.job;
-    log.warn({ ...end, format, bytes: bytes.length, refused }, 'a file could not be read within its limits');
-    finish(reader, { refused });
+    this.log.warn({ ...end, format, bytes: bytes.length, refused }, 'a file could not be read within its limits');
+    this.finish(reader, { refused });
   }
 
-  function stop(reader: Reader): void {
+  private stop(reader: Reader): void {
     clearTimeout(reader.timer);
-    readers.delete(reader);
+    this.readers.delete(reader);
     reader.process.kill('SIGKILL');
-    startIfNeeded();
+    this.startIfNeeded();
   }
 
   /** Handles a process that exited or did not start. */
-  function gone(reader: Reader, end: End): void {
-    if (!readers.delete(reader)) return;
+  private gone(reader: Reader, end: End): void {
+    if (!this.readers.delete(reader)) return;
     clearTimeout(reader.timer);
     // V8 aborts when it runs out of memory.
-    refuse(reader, end.code === MEMORY_EXIT || end.signal === 'SIGABRT' ? tooMuchMemory : broken, end);
-    if (reader.ready) startIfNeeded();
-    else notStarted(end);
+    this.refuse(reader, end.code === MEMORY_EXIT || end.signal === 'SIGABRT' ? tooMuchMemory : broken, end);
+    if (reader.ready) this.startIfNeeded();
+    else this.notStarted(end);
   }
-
-  return {
-    extract(format, bytes, charset = null) {
-      if (closed) return Promise.resolve({ interrupted: true });
-      return new Promise((settle) => {
-        queue.push({ format, bytes, charset, settle });
-        const idle = [...readers].find(({ ready, job, process: { connected } }) => ready && !job && connected);
-        if (idle) goOn(idle);
-        else startIfNeeded();
-      });
-    },
-
-    async close() {
-      closed = true;
-      for (const job of queue.splice(0)) job.settle({ interrupted: true });
-      const ends = [...readers].map(async (reader) => {
-        readers.delete(reader);
-        finish(reader, { interrupted: true });
-        const { process: child } = reader;
-        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-        const ended = once(child, 'exit');
-        child.ref();
-        child.kill('SIGKILL');
-        await ended;
-      });
-      await Promise.all(ends);
-    },
-  };
 }

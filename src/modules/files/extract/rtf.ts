@@ -13,6 +13,9 @@ const charsets: Readonly<Record<number, number>> = {
 };
 const symbolCharset = 2;
 
+/** The code pages of the control words that name one. */
+const codePages = { mac: 10000, pc: 437, pca: 850 } as const;
+
 /** Groups that contain no visible text. */
 const skipped = new Set([
   ...[
@@ -240,13 +243,9 @@ class RtfReader {
         this.codePage = number ?? 1252;
         break;
       case 'mac':
-        this.codePage = 10000;
-        break;
       case 'pc':
-        this.codePage = 437;
-        break;
       case 'pca':
-        this.codePage = 850;
+        this.codePage = codePages[word];
         break;
       case 'deff':
         this.defaultFont = number ?? 0;
