@@ -36,10 +36,10 @@ function openPool({ databaseUrl, statementTimeoutMs, onStatement }: PostgresOpti
     max: 10,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + graceMs,
+    // Compiling a statement takes PostgreSQL 50 ms and more, longer than any statement of the server runs. It does so
+    // when it expects a high cost, such as for a list with its relations in a table without statistics.
+    onConnect: async (connection) => void (await connection.query('SET jit = off')),
   });
-  // Compiling a statement takes PostgreSQL 50 ms and more, longer than any statement of the server runs. It does so when
-  // it expects a high cost, such as for a list with its relations in a table without statistics.
-  pool.on('connect', (connection) => void connection.query('SET jit = off').catch(() => {}));
   // The pool opens another connection to replace an idle one that was lost.
   pool.on('error', () => {});
   pool.on('release', (_error, client) => {
