@@ -19,6 +19,8 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     cors: false,
     batching: false,
     multipart: false,
+    // Bodies are limited as they arrive, for all paths.
+    maxRequestBodySize: false,
     maskedErrors: { maskError },
     logging: false,
     parserAndValidationCache: { documentCache: recentDocuments(), errorCache: recentDocuments() },

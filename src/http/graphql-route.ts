@@ -1,5 +1,7 @@
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { can } from '../authz/principal.ts';
 import { forbidden, invalidCredential, unauthenticated } from '../errors.ts';
+import { executeJson, formatOf, isJsonOperation, JsonReply } from '../graphql/json-requests.ts';
 import { uploadPermissions } from '../graphql/upload-permissions.ts';
 import type { GraphQLServer } from '../graphql/yoga.ts';
 import type { Page } from '../pages/content.ts';
@@ -42,7 +44,12 @@ export function serveGraphQL(
       }
     }
     await admitBody(c, viewer);
-    const response = await yoga.fetch(c.req.raw, contextOf(c, viewer, maxPage));
+    const context = contextOf(c, viewer, maxPage);
+    const format = isJsonOperation(c.req.raw) ? formatOf(c.req.header('accept') ?? null) : null;
+    const response = format
+      ? await executeJson(yoga, { request: c.req.raw, format }, context)
+      : await yoga.fetch(c.req.raw, context);
+    if (response instanceof JsonReply) return c.body(response.body, response.status as ContentfulStatusCode, response.headers);
     const answer = new Response(response.body, response);
     // Prevents proxies from buffering a stream of events.
     if (answer.headers.get('content-type')?.startsWith('text/event-stream'))

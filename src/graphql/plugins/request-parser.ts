@@ -23,7 +23,7 @@ export function useStrictReading(): Plugin {
           orRefused(async (body) => withFiles(await parseMultipart(await body.arrayBuffer(), type))),
         );
       if (!json.test(type)) throw refused(415, 'The content type must be application/json.');
-      setRequestParser(orRefused(async (body) => parameters(parseJson(await body.arrayBuffer()))));
+      setRequestParser(readOperation);
     },
   };
 }
@@ -69,10 +69,12 @@ function place(params: GraphQLParams, path: string[], file: IncomingFile): void 
   (at as Record<string, unknown>)[last] = file;
 }
 
+type Body = Pick<Request, 'arrayBuffer'>;
+
 /** Input that cannot be parsed is an error of the caller: invalid JSON in `variables`, an incomplete body. */
 const orRefused =
-  (parse: (request: Request) => unknown) =>
-  async (request: Request): Promise<GraphQLParams> => {
+  <Source extends Body>(parse: (request: Source) => unknown) =>
+  async (request: Source): Promise<GraphQLParams> => {
     try {
       return (await parse(request)) as GraphQLParams;
     } catch (error) {
@@ -81,3 +83,6 @@ const orRefused =
       throw refused(400, 'The request could not be read.');
     }
   };
+
+/** Reads an operation in JSON. Throws GraphQLError. */
+export const readOperation = orRefused(async (request: Body) => parameters(parseJson(await request.arrayBuffer())));
