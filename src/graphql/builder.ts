@@ -13,6 +13,7 @@ import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
 import BudgetPlugin from './plugins/budget.ts';
 import CurrentSecretPlugin from './plugins/current-secret.ts';
+import DirectReadPlugin from './plugins/direct-read.ts';
 import ListSizePlugin from './plugins/list-size.ts';
 import NullAsAbsentPlugin from './plugins/null-as-absent.ts';
 import PermissionsPlugin from './plugins/permissions.ts';
@@ -43,9 +44,10 @@ export interface SchemaTypes {
 
 export const builder = new SchemaBuilder<SchemaTypes>({
   // In order from the outermost wrapper: the budget stops an operation before authorization runs, and authorization
-  // wraps the resolvers of the other plugins.
+  // wraps the resolvers of the other plugins. A field that any of these wraps is not read directly.
   plugins: [
     BudgetPlugin,
+    DirectReadPlugin,
     ScopeAuthPlugin,
     PermissionsPlugin,
     CurrentSecretPlugin,

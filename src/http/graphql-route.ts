@@ -49,7 +49,8 @@ export function serveGraphQL(
     const response = format
       ? await executeJson(yoga, { request: c.req.raw, format }, context)
       : await yoga.fetch(c.req.raw, context);
-    if (response instanceof JsonReply) return c.body(response.body, response.status as ContentfulStatusCode, response.headers);
+    if (response instanceof JsonReply)
+      return c.body(response.body, response.status as ContentfulStatusCode, response.headers);
     const answer = new Response(response.body, response);
     // Prevents proxies from buffering a stream of events.
     if (answer.headers.get('content-type')?.startsWith('text/event-stream'))

@@ -1,11 +1,12 @@
 import { z } from '@hono/zod-openapi';
 import type { TadaDocumentNode } from 'gql.tada';
-import { type DocumentNode, execute, type GraphQLError, type GraphQLObjectType, Kind, subscribe } from 'graphql';
+import { type DocumentNode, type GraphQLError, type GraphQLObjectType, Kind } from 'graphql';
 import { isPermission } from '../authz/permissions.ts';
 import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, invalid } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
+import { execute, subscribe } from '../graphql/execution/execute.ts';
 import { runOptions } from '../graphql/plugins/limits.ts';
 import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';

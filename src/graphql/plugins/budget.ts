@@ -1,6 +1,7 @@
 import SchemaBuilder, { BasePlugin, type PothosOutputFieldConfig, type SchemaTypes } from '@pothos/core';
 import type { GraphQLFieldResolver } from 'graphql';
 import type { Context } from '../../context.ts';
+import { directReadOf, setDirectRead } from './direct-read.ts';
 import { freeFields } from './list-size.ts';
 
 const name = 'budget' as const;
@@ -49,6 +50,12 @@ class BudgetPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
     const isEvent = config.parentType === 'Subscription';
     const what = isObject ? 'nodes' : 'text';
     const amount = isObject ? objectsIn : charactersIn;
+    const directRead = directReadOf(config);
+    if (directRead && isText) {
+      const onRead = (value: unknown, context: unknown) =>
+        (context as Context).budget.spend('text', charactersIn(value));
+      setDirectRead(config, { ...directRead, onRead });
+    }
     return (parent, args, context, info) => {
       const { budget } = context as unknown as Context;
       if (isEvent) budget.renew();

@@ -3,6 +3,7 @@ import type { Context } from '../../context.ts';
 import type { Metrics } from '../../metrics.ts';
 import type { Settings } from '../../settings.ts';
 import { useAcceptCheck } from './accept.ts';
+import { useCompiledExecution } from './compiled-execution.ts';
 import { useCsrfPrevention } from './csrf.ts';
 import { useRefusalAudit } from './denial-audit.ts';
 import { useErrorWording } from './error-messages.ts';
@@ -16,6 +17,7 @@ import { useVariableCheck } from './variable-validation.ts';
 
 /** Returns the plugins of Yoga, in the order in which they see a request. */
 export const yogaPlugins = (settings: Settings, metrics: Metrics): YogaServerOptions<Context, object>['plugins'] => [
+  useCompiledExecution(),
   useCsrfPrevention(),
   useStrictReading(),
   usePersistedQueryFallback(),
