@@ -1,7 +1,5 @@
 import SchemaBuilder from '@pothos/core';
-import PrismaPlugin from '@pothos/plugin-prisma';
-import RelayPlugin, { resolveNodes } from '@pothos/plugin-relay';
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { resolveNodes } from '@pothos/plugin-relay';
 import { JSONObjectResolver, SafeIntResolver, UUIDResolver } from 'graphql-scalars';
 import type { Permission } from '../authz/permissions.ts';
 import { demand, type Principal, signedIn } from '../authz/principal.ts';
@@ -11,12 +9,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import type { IncomingFile } from '../http/multipart.ts';
 import { StorableDateTime } from './date-time.ts';
 import { readableNodes } from './nodes.ts';
-import BudgetPlugin from './plugins/budget.ts';
-import CurrentSecretPlugin from './plugins/current-secret.ts';
-import DirectReadPlugin from './plugins/direct-read.ts';
-import ListSizePlugin from './plugins/list-size.ts';
-import NullAsAbsentPlugin from './plugins/null-as-absent.ts';
-import PermissionsPlugin from './plugins/permissions.ts';
+import { pothosPlugins } from './plugins/pothos-plugins.ts';
 import { refusing } from './strict-scalar.ts';
 import { UploadedFile } from './upload.ts';
 
@@ -43,19 +36,7 @@ export interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  // In order from the outermost wrapper: the budget stops an operation before authorization runs, and authorization
-  // wraps the resolvers of the other plugins. A field that any of these wraps is not read directly.
-  plugins: [
-    BudgetPlugin,
-    DirectReadPlugin,
-    ScopeAuthPlugin,
-    PermissionsPlugin,
-    CurrentSecretPlugin,
-    ListSizePlugin,
-    NullAsAbsentPlugin,
-    RelayPlugin,
-    PrismaPlugin,
-  ],
+  plugins: [...pothosPlugins],
   scopeAuth: {
     // By default, one of two scopes in a map is sufficient.
     defaultStrategy: 'all',

@@ -92,7 +92,7 @@ interface Item {
 }
 
 function completeItem(run: Run, { plan, complete, itemType }: Item, path: Path, item: unknown): unknown {
-  const fail = (error: unknown) => failField(run, plan.nodes, itemType, path, error);
+  const fail = (error: unknown) => failField(run, { nodes: plan.nodes, type: itemType, path }, error);
   try {
     const completed = isPromise(item)
       ? item.then((value) => complete(run, plan, path, value))

@@ -1,12 +1,12 @@
 import {
   defaultFieldResolver,
-  defaultTypeResolver,
   type FieldNode,
   type FragmentDefinitionNode,
   type GraphQLError,
   type GraphQLOutputType,
   type GraphQLResolveInfo,
   type GraphQLSchema,
+  type GraphQLTypeResolver,
   getArgumentValues,
   isNonNullType,
   locatedError,
@@ -26,7 +26,7 @@ export interface Run {
   context: unknown;
   variableValues: Record<string, unknown>;
   errors: GraphQLError[];
-  typeResolver: typeof defaultTypeResolver;
+  typeResolver: GraphQLTypeResolver<unknown, unknown>;
 }
 
 export const isPromise = (value: unknown): value is Promise<unknown> =>
@@ -46,17 +46,18 @@ export const infoOf = (run: Run, { field, nodes, parentType }: FieldPlan, path: 
   variableValues: run.variableValues,
 });
 
+/** The place of a value in the response, and the type that decides whether it can be null. */
+interface Place {
+  nodes: readonly FieldNode[];
+  type: GraphQLOutputType;
+  path: Path;
+}
+
 /**
  * Records an error at the place of a nullable value, whose result is then null. Throws the error at a non-null value, so
  * that the nearest nullable value around it becomes null.
  */
-export function failField(
-  run: Run,
-  nodes: readonly FieldNode[],
-  type: GraphQLOutputType,
-  path: Path,
-  error: unknown,
-): null {
+export function failField(run: Run, { nodes, type, path }: Place, error: unknown): null {
   const located = locatedError(error, nodes, responsePathAsArray(path));
   if (isNonNullType(type)) throw located;
   run.errors.push(located);
@@ -115,7 +116,7 @@ function executeField(run: Run, plan: FieldPlan, source: unknown, parentPath: Pa
   if (directRead && plan.isLeaf && typeof source === 'object' && source !== null) {
     const value = (source as Record<string, unknown>)[directRead.property];
     if (value === null || (value !== undefined && typeof value !== 'function' && !isPromise(value)))
-      return readLeaf(run, plan, directRead, parentPath, value);
+      return readLeaf(run, plan, parentPath, value);
   }
   return resolveField(run, plan, source, {
     prev: parentPath,
@@ -124,13 +125,8 @@ function executeField(run: Run, plan: FieldPlan, source: unknown, parentPath: Pa
   });
 }
 
-function readLeaf(
-  run: Run,
-  plan: FieldPlan,
-  { convert, onRead }: DirectRead,
-  prev: Path | undefined,
-  value: unknown,
-): unknown {
+function readLeaf(run: Run, plan: FieldPlan, prev: Path | undefined, value: unknown): unknown {
+  const { convert, onRead } = plan.directRead as DirectRead;
   try {
     onRead?.(value, run.context);
     const converted = convert && value !== null ? convert(value) : value;
@@ -138,7 +134,7 @@ function readLeaf(
     return plan.complete(run, plan, noPath, converted);
   } catch (error) {
     const path: Path = { prev, key: plan.key, typename: plan.parentType.name };
-    return failField(run, plan.nodes, plan.field.type, path, error);
+    return failField(run, { nodes: plan.nodes, type: plan.field.type, path }, error);
   }
 }
 
@@ -146,7 +142,7 @@ const noPath: Path = { prev: undefined, key: '', typename: undefined };
 
 function resolveField(run: Run, plan: FieldPlan, source: unknown, path: Path): unknown {
   const { field, nodes } = plan;
-  const fail = (error: unknown) => failField(run, nodes, field.type, path, error);
+  const fail = (error: unknown) => failField(run, { nodes, type: field.type, path }, error);
   try {
     const args = field.args.length === 0 ? {} : getArgumentValues(field, nodes[0] as FieldNode, run.variableValues);
     const resolve = field.resolve ?? defaultFieldResolver;
@@ -159,5 +155,3 @@ function resolveField(run: Run, plan: FieldPlan, source: unknown, path: Path): u
     return fail(error);
   }
 }
-
-export { defaultTypeResolver };
