@@ -1,6 +1,6 @@
 import type { Client, Viewer } from './authz/principal.ts';
 import type { Budget } from './budget.ts';
-import type { Log } from './log.ts';
+import type { RequestScope } from './log.ts';
 import type { Services } from './services.ts';
 import type { Database } from './store/database.ts';
 
@@ -11,8 +11,8 @@ export interface Context {
   client: Client;
   services: Services;
   db: Database;
-  log: Log;
-  requestId: string;
+  /** The ID and the log of the request. */
+  scope: RequestScope;
   /** Aborts when the client disconnects. Readers use it; a chat run does not. */
   signal: AbortSignal;
   /** What the operation may use while it runs. */

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { pino } from 'pino';
 import { redactSecrets } from './authz/secret.ts';
 
@@ -21,5 +20,17 @@ export function createLog(level: string, destination?: pino.DestinationStream): 
 /** For the line with which a server ends that cannot start: on standard error, and written before the process exits. */
 export const failureLog = (): Log => createLog('fatal', pino.destination({ dest: 2, sync: true }));
 
-/** The request of the running code, for errors in code without access to the context. */
-export const currentRequest = new AsyncLocalStorage<{ requestId: string; log: Log }>();
+/** A request whose log lines contain its ID. The log of the request is created with its first line. */
+export class RequestScope {
+  private child: Log | undefined;
+
+  constructor(
+    readonly requestId: string,
+    private readonly serverLog: Log,
+  ) {}
+
+  get log(): Log {
+    this.child ??= this.serverLog.child({ requestId: this.requestId });
+    return this.child;
+  }
+}

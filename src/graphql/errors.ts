@@ -3,6 +3,7 @@ import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { type ErrorCode, type ErrorReason, hasReason } from '../error-reasons.ts';
 import { internalError, knownError } from '../error-report.ts';
 import { AppError, errorCodes, type GraphQLErrorCode, wrongFields } from '../errors.ts';
+import type { RequestScope } from '../log.ts';
 import { shortened } from '../unicode.ts';
 import { literalMessage, variableProblem } from './coercion-messages.ts';
 
@@ -105,9 +106,9 @@ function isOfRequest(error: GraphQLError): boolean {
  * Returns the error that callers see for an error that GraphQL reports or a resolver throws, or null when it is not
  * meant for callers.
  */
-export function appErrorOf(error: unknown): AppError | null {
+export function appErrorOf(error: unknown, scope?: RequestScope): AppError | null {
   const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
-  const known = knownError(original);
+  const known = knownError(original, scope);
   if (known) return known;
   if (original instanceof PothosValidationError)
     return new AppError('BAD_USER_INPUT', 'INVALID_INPUT', brief(original.message));
@@ -120,12 +121,13 @@ export function appErrorOf(error: unknown): AppError | null {
 
 /**
  * Returns the errors that a caller is meant to see: AppErrors and GraphQL's own messages about the request. Every other
- * error becomes INTERNAL with the request ID, under which the cause is logged.
+ * error becomes INTERNAL with the request ID, under which the cause is logged. `scope` is the request; defaults to the one in
+ * which the error occurred.
  */
-export function maskError(error: unknown): Error {
+export function maskError(error: unknown, scope?: RequestScope): GraphQLError {
   const at = error instanceof GraphQLError ? error : undefined;
-  const known = appErrorOf(error);
+  const known = appErrorOf(error, scope);
   if (known) return toGraphQLError(known, at);
-  const { code, reason, message } = internalError(at?.originalError ?? error);
+  const { code, reason, message } = internalError(at?.originalError ?? error, scope);
   return new GraphQLError(message, { ...place(at), extensions: { code, reason } });
 }

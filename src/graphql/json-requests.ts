@@ -1,4 +1,4 @@
-import type { ExecutionResult, GraphQLError } from 'graphql';
+import type { ExecutionResult } from 'graphql';
 import { getSSEProcessor, isAsyncIterable, processRegularResult } from 'graphql-yoga';
 import type { Context } from '../context.ts';
 import { maskError } from './errors.ts';
@@ -71,7 +71,7 @@ export async function executeJson(
     const params = await readOperation(request);
     result = (await yoga.getResultForParams({ params, request: request as Request }, context)) as Result;
   } catch (error) {
-    result = { errors: [maskError(error) as GraphQLError] };
+    result = { errors: [maskError(error, context.scope)] };
   }
   if (isAsyncIterable(result) || format === 'text/event-stream')
     return toStream(result as never, globalThis as unknown as FetchApi, format);

@@ -10,7 +10,7 @@ import { reportedError } from '../error-report.ts';
 import { noteRequest, noteToken } from '../http/access-log.ts';
 import { parseJson } from '../http/json-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
-import { currentRequest, type Log } from '../log.ts';
+import { type Log, RequestScope } from '../log.ts';
 import type { Services } from '../services.ts';
 import { maskError } from './errors.ts';
 import type { GraphQLServer } from './yoga.ts';
@@ -63,7 +63,7 @@ export interface SocketOptions {
   identify(headers: Headers, client: Client): Promise<Holder>;
   /** Identifies the principal and counts the request. Throws RATE_LIMITED. */
   authenticate(headers: Headers, client: Client): Promise<Holder>;
-  contextOf(request: Pick<Context, 'principal' | 'client' | 'log' | 'requestId' | 'signal'>): Context;
+  contextOf(request: Pick<Context, 'principal' | 'client' | 'scope' | 'signal'>): Context;
 }
 
 export interface OpenSocket {
@@ -80,9 +80,6 @@ const asPost = new Request('http://localhost/graphql', { method: 'POST' });
 
 /** The promise of a function that a message may call. */
 type Handled = Promise<void> | undefined;
-
-/** What an operation over the connection needs to know of its request. */
-type SocketRequest = Pick<Context, 'requestId' | 'log'>;
 
 /**
  * Serves one connection from its upgrade to its end. The messages of the protocol and their validation come from
@@ -190,17 +187,13 @@ class SocketConnection implements OpenSocket {
    * logged.
    */
   private fail(error: unknown): void {
-    const [code, reason] = reportedError(error).code === 'UNAVAILABLE' ? ends.unavailable : ends.failed;
-    const { requestId } = currentRequest.getStore() ?? {};
-    this.end(code, requestId ? `${reason}. Request id: ${requestId}` : reason);
+    const scope = this.newScope();
+    const [code, reason] = reportedError(error, scope).code === 'UNAVAILABLE' ? ends.unavailable : ends.failed;
+    this.end(code, `${reason}. Request id: ${scope.requestId}`);
   }
 
-  /** Runs work that does not belong to an operation under a new request ID. */
-  private asRequest<T>(work: (request: SocketRequest) => T): T {
-    const requestId = randomUUID();
-    const request = { requestId, log: this.options.log.child({ requestId }) };
-    return currentRequest.run(request, () => work(request));
-  }
+  /** Each operation, and each error outside of one, is a request of its own. */
+  private readonly newScope = (): RequestScope => new RequestScope(randomUUID(), this.options.log);
 
   /**
    * Sends one message at a time, each after the previous one was written. An operation waits for its message, so a slow
@@ -239,7 +232,7 @@ class SocketConnection implements OpenSocket {
   private follow(principal: Principal): void {
     this.watch?.done();
     this.watch = this.options.services.revocations.watch(principal);
-    const check = () => this.asRequest(() => void this.lookAgain().catch((error: unknown) => this.fail(error)));
+    const check = () => void this.lookAgain().catch((error: unknown) => this.fail(error));
     if (this.watch.signal.aborted) check();
     else this.watch.signal.addEventListener('abort', check, { once: true });
   }
@@ -287,16 +280,14 @@ class SocketConnection implements OpenSocket {
     if (this.operations.size === limits.operations) return this.end(...ends.tooMuchUnderWay);
     return this.counted(async () => {
       const startedAt = performance.now();
-      const request = await this.asRequest(async (request) => {
-        await this.operate(id, params, request);
-        return request;
-      });
+      const scope = this.newScope();
+      await this.operate(id, params, scope);
       const durationMs = Math.round(performance.now() - startedAt);
-      request.log.debug({ durationMs }, 'operation over WebSocket');
+      scope.log.debug({ durationMs }, 'operation over WebSocket');
     });
   }
 
-  private async operate(id: string, params: GraphQLParams, of: SocketRequest): Promise<void> {
+  private async operate(id: string, params: GraphQLParams, scope: RequestScope): Promise<void> {
     const controller = new AbortController();
     this.operations.set(id, controller);
     const awaited = () => this.operations.get(id) === controller;
@@ -316,7 +307,7 @@ class SocketConnection implements OpenSocket {
     try {
       const principal = await this.speaker(authenticate);
       if (!principal || !awaited()) return;
-      const context = contextOf({ principal, client: this.client, ...of, signal: controller.signal });
+      const context = contextOf({ principal, client: this.client, scope, signal: controller.signal });
       const result = await yoga.getResultForParams({ params, request: asPost }, context);
       for await (const each of isAsyncIterable(result) ? result : [result]) {
         if (awaited() && each) await answer(each);
@@ -324,14 +315,14 @@ class SocketConnection implements OpenSocket {
       }
       if (awaited()) await finish({ type: MessageType.Complete });
     } catch (error) {
-      if (awaited()) await finish({ type: MessageType.Error, payload: [formatted(maskError(error))] });
+      if (awaited()) await finish({ type: MessageType.Error, payload: [formatted(maskError(error, scope))] });
     }
   }
 
   private receive(message: Message): Handled {
     switch (message.type) {
       case MessageType.ConnectionInit:
-        return this.asRequest(() => this.initialise(message.payload).catch((error: unknown) => this.fail(error)));
+        return this.initialise(message.payload);
       case MessageType.Ping:
         return this.counted(() =>
           this.send({ type: MessageType.Pong, ...(message.payload && { payload: message.payload }) }),

@@ -21,7 +21,7 @@ export function createGraphQLServer(settings: Settings, metrics: Metrics): Graph
     multipart: false,
     // Bodies are limited as they arrive, for all paths.
     maxRequestBodySize: false,
-    maskedErrors: { maskError },
+    maskedErrors: { maskError: (error) => maskError(error) },
     logging: false,
     parserAndValidationCache: { documentCache: recentDocuments(), errorCache: recentDocuments() },
     // Served as a page of its own.

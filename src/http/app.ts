@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context as HonoContext } from 'hono';
 import { getPathNoStrict } from 'hono/utils/url';
-import type { Log } from '../log.ts';
+import type { RequestScope } from '../log.ts';
 import { canonicalPath } from '../rest/routes.ts';
 import type { RequestBody } from './request-bodies.ts';
 
 export interface Env {
   Bindings: Partial<HttpBindings>;
-  Variables: { requestId: string; log: Log; body?: RequestBody };
+  Variables: { scope: RequestScope; body?: RequestBody };
 }
 
 export type App = Hono<Env>;

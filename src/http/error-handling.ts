@@ -10,6 +10,6 @@ export function handleErrors(app: App): void {
     const dialect = dialectAt(c.req.path);
     if (error instanceof HTTPException) return replyWith(c, dialect.say(error.status, error.message));
     // Endpoints handle their own errors. This handler receives errors of the middleware before them.
-    return replyWithError(c, dialect, reportedError(error));
+    return replyWithError(c, dialect, reportedError(error, c.var.scope));
   });
 }

@@ -10,7 +10,6 @@ import { limitBodies } from './body-limits.ts';
 import { createHostCheck } from './host-check.ts';
 import { rejectUnknownHosts } from './host-rejection.ts';
 import { identifyRequests } from './request-context.ts';
-import { setSecurityHeaders } from './security-headers.ts';
 import { rejectSecretsInUrls } from './url-secrets.ts';
 
 interface MiddlewareDeps extends Pick<Authentication, 'clientOf'>, Pick<Services, 'visitors'> {
@@ -38,7 +37,6 @@ function allowOrigins(app: App, origins: readonly string[]): void {
 export function checkRequests(app: App, { settings, log, metrics, clientOf, visitors }: MiddlewareDeps) {
   const hostRefusal = createHostCheck(settings.publicUrl, settings.allowedHosts);
   identifyRequests(app, { log, metrics, clientOf });
-  setSecurityHeaders(app);
   rejectUnknownHosts(app, hostRefusal);
   allowWidgetOrigins(app, visitors);
   allowOrigins(app, settings.corsOrigins);

@@ -3,14 +3,16 @@ import { matchedRoutes } from 'hono/route';
 import type { Viewer } from '../authz/principal.ts';
 import { Budget } from '../budget.ts';
 import type { Context } from '../context.ts';
-import { currentRequest, type Log } from '../log.ts';
+import { type Log, RequestScope } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { maxPage } from '../paging.ts';
 import type { Foundation, Services } from '../services.ts';
 import { noteRequest } from './access-log.ts';
 import { type Env, incomingOf, type RequestContext } from './app.ts';
 import type { Authentication } from './authentication.ts';
+import { withDefaultHeaders } from './default-headers.ts';
 import { requestIdOf } from './request-id.ts';
+import { securityHeaders } from './security-headers.ts';
 
 /**
  * Limits on the objects and characters that one operation resolves, regardless of its estimate. REST paths whose
@@ -48,27 +50,28 @@ export function createContextFactory({ settings, db, services, metrics, clientOf
       contextWith({
         principal,
         client: clientOf(c),
-        log: c.var.log,
-        requestId: c.var.requestId,
+        scope: c.var.scope,
         signal: c.req.raw.signal,
         pageLimit,
       }),
   };
 }
 
-/** Gives every request an ID and a log that contains it, and counts its response in the metrics. */
+/**
+ * Gives every request an ID and a log that contains it, sets the headers of every response, and counts the response in
+ * the metrics.
+ */
 export function identifyRequests(
   app: Hono<Env>,
   { log, metrics, clientOf }: { log: Log; metrics: Metrics } & Pick<Authentication, 'clientOf'>,
 ): void {
+  let common: [string, string][] | undefined;
   app.use(async (c, next) => {
     const requestId = requestIdOf(c.req.raw.headers);
-    const requestLog = log.child({ requestId });
     noteRequest(incomingOf(c), { requestId, client: clientOf(c).address, tokenId: null });
-    c.set('requestId', requestId);
-    c.set('log', requestLog);
-    await currentRequest.run({ requestId, log: requestLog }, next);
-    c.res.headers.set('X-Request-Id', requestId);
+    c.set('scope', new RequestScope(requestId, log));
+    common ??= [...(await securityHeaders())];
+    await withDefaultHeaders(c, [...common, ['X-Request-Id', requestId]], next);
     metrics.request(c.req.method, routeOf(c), c.res.status);
   });
 }

@@ -16,6 +16,7 @@ export function serveRest(app: App, { authenticate, admitBody, fromOwnPage, cont
   const rest = {
     authenticate,
     admitBody,
+    scopeOf: (c: RequestContext) => c.var.scope,
     fromOwnPage: (c: RequestContext) => fromOwnPage(c.req.raw.headers),
     context: (c: RequestContext, principal: Viewer) => contextOf(c, principal, maxCompleteList),
   };

@@ -46,10 +46,11 @@ async function serve<Env extends object>(
   try {
     const { viewer } = await options.authenticate(c, onyx.credential);
     if (viewer === 'refused') throw invalidCredential();
-    context = options.context(c, viewer);
+    const reading = options.context(c, viewer);
+    context = reading;
     const principal = demand(viewer, download.permission);
     const query = readPart(download.query, 'query', queryOf(c));
-    const { fileName, mediaType, text } = await download.open(context.services, principal, query);
+    const { fileName, mediaType, text } = await download.open(reading.services, principal, query);
     const headers = {
       'Content-Type': `${mediaType}; charset=utf-8`,
       'Content-Disposition': `attachment; filename="${fileName}"`,
@@ -57,15 +58,15 @@ async function serve<Env extends object>(
     };
     // The text of a HEAD request is never read, so its watch would never end.
     if (c.req.method === 'HEAD') return new Response(null, { headers });
-    const alive = whileAlive(text, context.services.revocations.watch(principal));
+    const alive = whileAlive(text, reading.services.revocations.watch(principal));
     const onError = (error: unknown) => {
-      reportedError(error);
+      reportedError(error, reading.scope);
       // Destroyed instead of ended, so that a partial file does not look complete.
       (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing?.destroy();
     };
     return new Response(textStream(alive, { onError }), { headers });
   } catch (error) {
-    const seen = reportedError(error);
+    const seen = reportedError(error, options.scopeOf(c));
     if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')
       context.services.audit.permissionRefused(context.principal, `GET ${download.path}`);

@@ -40,6 +40,7 @@ export interface RouteOptions<Env extends object> {
   /** Returns false for a request from a page of another origin. */
   fromOwnPage: (c: HonoContext<Env>) => boolean;
   context: (c: HonoContext<Env>, principal: Viewer) => Context;
+  scopeOf: (c: HonoContext<Env>) => Context['scope'];
 }
 
 export const dialectOf = (endpoint: AnyEndpoint): Dialect => endpoint.dialect ?? onyx;
@@ -174,7 +175,7 @@ async function serve<Env extends object>(
     const invalid = (error: AppError) => new ShapeError(dialect.invalid(error), error.message);
     return await idempotently({ secret, key, request }, context, run, invalid);
   } catch (error) {
-    const seen = reportedError(error);
+    const seen = reportedError(error, options.scopeOf(c));
     const failure = error instanceof ShapeError ? error.failure : failureFor(dialect, endpoint, seen, input);
     if (seen.details.retryAfter) c.header('Retry-After', String(seen.details.retryAfter));
     if (context?.principal && seen.code === 'FORBIDDEN')

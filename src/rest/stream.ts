@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Context } from '../context.ts';
 import { reportedError } from '../error-report.ts';
 import { badInput } from '../errors.ts';
@@ -93,7 +92,7 @@ export async function streamReply(
         yield event === heartbeat ? beat() : lines(packets.of(event));
       }
     } catch (error) {
-      const seen = reportedError(error);
+      const seen = reportedError(error, context.scope);
       // The status of these errors makes clients retry.
       if ((seen.code === 'RATE_LIMITED' || seen.code === 'UNAVAILABLE') && !said) throw seen;
       yield lines(packets.failed(seen));
@@ -136,8 +135,7 @@ export function textStream(
       if (first?.value) controller.enqueue(encoder.encode(first.value));
       if (first?.done) controller.close();
     },
-    // The stream is read outside of the request. The binding logs its errors under the request's ID nevertheless.
-    pull: AsyncResource.bind(async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    async pull(controller) {
       try {
         let next = await chunks.next();
         // A stream that enqueues no chunk when it is pulled is not pulled again.
@@ -148,7 +146,7 @@ export function textStream(
         onError?.(error);
         controller.error(new Error('The stream broke off.'));
       }
-    }),
+    },
     async cancel() {
       onCancel?.();
       // Ends a generator that is not waiting for the signal because its next line was not requested.

@@ -111,7 +111,7 @@ describe('the end of a token', () => {
       active: true,
     };
     const audited: unknown[] = [];
-    const db = { query: async () => [row] } as unknown as Database;
+    const db = { query: async () => [{ credential: { ...row } }] } as unknown as Database;
     const refused = (entry: { detail?: { reason?: unknown } }) => audited.push(entry.detail?.reason);
     const { authenticate } = createAuthenticator(db, { refused } as never, { run() {} } as unknown as Background);
     const client = { address: null, userAgent: null };
@@ -290,7 +290,7 @@ describe('the last use of a token', () => {
     };
     const written: string[] = [];
     const updateMany = async ({ data }: { data: { lastUsedAt: Date } }) => written.push(data.lastUsedAt.toISOString());
-    const db = { query: async () => [row], prisma: { token: { updateMany } } } as unknown as Database;
+    const db = { query: async () => [{ credential: { ...row } }], prisma: { token: { updateMany } } } as unknown as Database;
     const background = { run: (_name: string, work: () => Promise<void>) => void work() } as unknown as Background;
     const { authenticate } = createAuthenticator(db, { refused() {} } as never, background);
     vi.useFakeTimers({ toFake: ['Date'] });

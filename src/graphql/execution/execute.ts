@@ -12,6 +12,8 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
+import type { Context } from '../../context.ts';
+import { occurredIn } from '../../error-report.ts';
 import { planOf } from './plan.ts';
 import { executeFields, executeSerially, isPromise, type Run } from './run.ts';
 
@@ -63,6 +65,7 @@ export function execute(args: ExecutionArgs): ExecutionResult | Promise<Executio
     maxErrors: 50,
   });
   if (given.errors) return { errors: given.errors };
+  const scope = (context as Partial<Context> | undefined)?.scope;
   const run: Run = {
     schema,
     operation,
@@ -71,6 +74,7 @@ export function execute(args: ExecutionArgs): ExecutionResult | Promise<Executio
     context,
     variableValues: given.coerced,
     errors: [],
+    onError: (error) => scope && occurredIn(scope, error),
     typeResolver: defaultTypeResolver,
   };
   const failed = (error: unknown): ExecutionResult => {
@@ -105,7 +109,11 @@ export async function subscribe(
   args: ExecutionArgs,
 ): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
   const source = await createSourceEventStream(args);
-  if (!(Symbol.asyncIterator in source)) return source;
+  if (!(Symbol.asyncIterator in source)) {
+    const { scope } = (args.contextValue ?? {}) as Partial<Context>;
+    for (const { originalError } of source.errors ?? []) if (scope) occurredIn(scope, originalError);
+    return source;
+  }
   return mapEvents(source, (rootValue) => execute({ ...args, rootValue }));
 }
 

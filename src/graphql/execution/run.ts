@@ -26,6 +26,8 @@ export interface Run {
   context: unknown;
   variableValues: Record<string, unknown>;
   errors: GraphQLError[];
+  /** Called with every error of a field. */
+  onError: (error: unknown) => void;
   typeResolver: GraphQLTypeResolver<unknown, unknown>;
 }
 
@@ -58,6 +60,7 @@ interface Place {
  * that the nearest nullable value around it becomes null.
  */
 export function failField(run: Run, { nodes, type, path }: Place, error: unknown): null {
+  run.onError(error);
   const located = locatedError(error, nodes, responsePathAsArray(path));
   if (isNonNullType(type)) throw located;
   run.errors.push(located);

@@ -2,8 +2,10 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   GraphQLError,
+  type GraphQLSchema,
   getOperationAST,
   getVariableValues,
+  type OperationDefinitionNode,
   parse,
 } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
@@ -194,23 +196,35 @@ export function useQueryLimits(limits: QueryLimits, refused: (limit: string) => 
 export function useBudget(): Plugin<Context> {
   return {
     onExecute({ args, executeFn, setExecuteFn }) {
-      const { budget } = args.contextValue as Context;
+      const { budget, scope } = args.contextValue as Context;
       const options = runOptions(args as unknown as ExecutionArgs);
       setExecuteFn(async (given) => {
         try {
           return await budget.run(() => executeFn(given), options);
         } catch (error) {
-          return { errors: [maskError(error)] };
+          return { errors: [maskError(error, scope)] };
         }
       });
     },
   };
 }
 
+const knownOptions = new WeakMap<OperationDefinitionNode, RunOptions>();
+
 /** Returns the budget options for the operation in these execution arguments. */
 export function runOptions({ schema, document, operationName }: ExecutionArgs): RunOptions {
   const operation = getOperationAST(document, operationName);
-  const root = operation && schema.getRootType(operation.operation);
+  if (!operation) return { timed: true, answersEarly: true };
+  let options = knownOptions.get(operation);
+  if (!options) {
+    options = optionsOf(schema, document, operation);
+    knownOptions.set(operation, options);
+  }
+  return options;
+}
+
+function optionsOf(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): RunOptions {
+  const root = schema.getRootType(operation.operation);
   if (!root) return { timed: true, answersEarly: true };
   const fields = Object.values(root.getFields()).filter(({ extensions }) => extensions.ownTimeLimit);
   const { fields: selected } = measure(document, operation);

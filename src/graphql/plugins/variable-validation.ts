@@ -20,7 +20,7 @@ export function useVariableCheck(): Plugin {
     const { errors } = getVariableValues(args.schema, variables, args.variableValues ?? {}, {
       maxErrors: maxProblems,
     });
-    if (errors) setResultAndStopExecution({ errors: errors.map(maskError) });
+    if (errors) setResultAndStopExecution({ errors: errors.map((error) => maskError(error)) });
   };
   return { onExecute: (hook) => check(hook as unknown as Hook), onSubscribe: (hook) => check(hook as unknown as Hook) };
 }

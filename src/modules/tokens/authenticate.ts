@@ -68,17 +68,44 @@ const credential = (current: string, which: string): string => `SELECT t."id", t
         AND k."kind" IN (${keyKinds.map((kind) => `'${kind}'`).join(', ')})
     WHERE ${which}`;
 
+/** The driver describes each column of each result. One column of JSON takes a third of the time of thirty columns. */
+const asJson = (select: string): string => `SELECT row_to_json(c) AS "credential" FROM (${select}) c`;
+
 /** The most frequent statement: one prepared lookup by hash through two unique indexes. */
 const findCredential: Statement = {
   name: 'find_credential',
-  text: credential('t."hash" = $1', 't."hash" = $1 OR t."previousHash" = $1'),
+  text: asJson(credential('t."hash" = $1', 't."hash" = $1 OR t."previousHash" = $1')),
 };
 
 /** Selects the token that the visitors of a chat widget act with. */
 const findEmbedToken: Statement = {
   name: 'find_embed_token',
-  text: credential('true', `t."id" = $1 AND t."kind" = 'EMBED'`),
+  text: asJson(credential('true', `t."id" = $1 AND t."kind" = 'EMBED'`)),
 };
+
+const dateColumns = [
+  'previousExpiresAt',
+  'expiresAt',
+  'disabledAt',
+  'revokedAt',
+  'lastUsedAt',
+  'createdAt',
+  'keyExpiresAt',
+  'keyDisabledAt',
+  'keyRevokedAt',
+] as const satisfies (keyof CredentialRow)[];
+
+/** Runs one of the statements above. Returns undefined when no token matches. */
+async function findRow(db: Database, statement: Statement, value: unknown): Promise<CredentialRow | undefined> {
+  const [found] = await db.query<{ credential: Record<string, unknown> }>(statement, [value]);
+  if (!found) return undefined;
+  const row = found.credential;
+  for (const column of dateColumns) {
+    const text = row[column];
+    if (typeof text === 'string') row[column] = new Date(text);
+  }
+  return row as unknown as CredentialRow;
+}
 
 /** Minimum interval between writes of `lastUsedAt`, in milliseconds. */
 const lastUsedWindow = 60_000;
@@ -159,7 +186,7 @@ export function createAuthenticator(db: Database, audit: AuditService, backgroun
   /** Returns the row of a secret, working or not, or null for a malformed or unknown secret. */
   async function look(secret: string): Promise<{ row: CredentialRow; reason: string | null; now: Date } | null> {
     if (!isWellFormedSecret(secret)) return null;
-    const [row] = await db.query<CredentialRow>(findCredential, [hashSecret(secret)]);
+    const row = await findRow(db, findCredential, hashSecret(secret));
     const now = new Date();
     return row ? { row, reason: refusal(row, now), now } : null;
   }
@@ -190,7 +217,7 @@ export function createAuthenticator(db: Database, audit: AuditService, backgroun
      */
     async actAs(tokenId: number): Promise<Principal | null> {
       const authenticatedAt = performance.now();
-      const [row] = await db.query<CredentialRow>(findEmbedToken, [tokenId]);
+      const row = await findRow(db, findEmbedToken, tokenId);
       const now = new Date();
       if (!row || refusal(row, now)) return null;
       const nobody = { address: null, userAgent: null };
