@@ -5,7 +5,6 @@ import { badInput, conflict, forbidden } from '../../errors.ts';
 import type { Agent, Prisma } from '../../generated/prisma/client.ts';
 import { searchForm } from '../../text/normalize.ts';
 import { chosenModel } from '../chat/overrides.ts';
-import { lockUser } from '../users/users.service.ts';
 import type { AgentChanges } from './agent-input.ts';
 
 /** Maximum number of agents of one user. */
@@ -56,7 +55,14 @@ export async function checkReferences(
       throw badInput(['input', field], 'contains objects that do not exist', 'MISSING_OBJECTS');
 }
 
-/** Requires that two agents of one owner have different names. */
+/** Two agents of one owner have different names, regardless of case, width and accents. */
+function checkNameAmong(names: readonly string[], name: string): void {
+  const form = searchForm(name);
+  if (!names.some((other) => searchForm(other) === form)) return;
+  throw conflict('AGENT_NAME_TAKEN', `An agent with the name '${name}' already exists. Choose another name.`, { name });
+}
+
+/** Requires that a changed agent has a name that no other agent of its owner has. */
 export async function checkName(
   transaction: Prisma.TransactionClient,
   ownerId: string | null,
@@ -70,20 +76,32 @@ export async function checkName(
     where: { ownerId, deletedAt: null, ...(exceptId !== undefined && { id: { not: exceptId } }) },
     select: { name: true },
   });
-  if (others.some((other) => searchForm(other.name) === searchForm(name)))
-    throw conflict('AGENT_NAME_TAKEN', `An agent with the name '${name}' already exists. Choose another name.`, {
-      name,
-    });
+  checkNameAmong(
+    others.map((other) => other.name),
+    name,
+  );
 }
 
 /**
- * Throws CONFLICT when a user has the maximum number of agents. The number is limited because lists without
- * pagination return all agents.
+ * Requires that a user can have another agent with a name. Throws CONFLICT when the user has the maximum number of
+ * agents, which is limited because lists without pagination return all agents, and when one of them has the name. A
+ * null name is not checked.
  */
-export async function checkCount(transaction: Prisma.TransactionClient, ownerId: string): Promise<void> {
-  await lockUser(transaction, ownerId);
-  if ((await transaction.agent.count({ where: { ownerId, deletedAt: null } })) >= maxAgents)
-    throw conflict('TOO_MANY_AGENTS', `Too many agents (limit per user: ${maxAgents}).`);
+export async function checkNewAgent(
+  transaction: Prisma.TransactionClient,
+  ownerId: string,
+  name: string | null,
+): Promise<void> {
+  await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
+  // A statement of its own, so that it sees what the previous holder of the lock has written.
+  const agents = await transaction.$queryRaw<{ name: string }[]>`
+    SELECT "name" FROM "Agent" WHERE "ownerId" = ${ownerId}::uuid AND "deletedAt" IS NULL`;
+  if (agents.length >= maxAgents) throw conflict('TOO_MANY_AGENTS', `Too many agents (limit per user: ${maxAgents}).`);
+  if (name !== null)
+    checkNameAmong(
+      agents.map((agent) => agent.name),
+      name,
+    );
 }
 
 /** Throws FORBIDDEN when an input features an agent, or changes its position, without `manage:agents`. */

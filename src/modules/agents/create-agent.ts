@@ -5,9 +5,28 @@ import { slugOf } from '../../slug.ts';
 import { changesOf } from '../changes.ts';
 import { readPreferences } from '../settings/settings.service.ts';
 import type { AgentDeps } from './agent-deps.ts';
-import { CreateAgent, type CreateAgentInput } from './agent-input.ts';
-import { actionsOf, checkCount, checkFeature, checkName, checkReferences, columns } from './agent-rules.ts';
+import { type AgentChanges, CreateAgent, type CreateAgentInput } from './agent-input.ts';
+import { actionsOf, checkFeature, checkNewAgent, checkReferences, columns } from './agent-rules.ts';
 import { underSlug } from './agent-slug.ts';
+
+/**
+ * Returns the relations of a new agent. Those that the input does not have are left out, because Prisma reads an agent
+ * with relations again after it has stored them.
+ */
+function relations(data: AgentChanges) {
+  const { starterMessages, labelIds, documentIds, fileIds, userIds } = data;
+  const actions = actionsOf(data);
+  return {
+    ...(starterMessages?.length && {
+      starterMessages: { create: starterMessages.map((message, position) => ({ ...message, position })) },
+    }),
+    ...(labelIds?.length && { labels: { connect: labelIds.map((id) => ({ id })) } }),
+    ...(actions?.length && { actions: { connect: actions } }),
+    ...(documentIds?.length && { documents: { connect: documentIds.map((externalId) => ({ externalId })) } }),
+    ...(fileIds?.length && { files: { connect: fileIds.map((id) => ({ id })) } }),
+    ...(userIds?.length && { shares: { create: [...new Set(userIds)].map((userId) => ({ userId })) } }),
+  };
+}
 
 export const agentCreation = ({ db, models }: AgentDeps) => ({
   /**
@@ -21,8 +40,7 @@ export const agentCreation = ({ db, models }: AgentDeps) => ({
     const create = (slug: string) =>
       db.prisma.$transaction(async (transaction) => {
         await checkReferences(transaction, principal, data);
-        await checkCount(transaction, principal.userId);
-        if (!data.allowSameName) await checkName(transaction, principal.userId, name);
+        await checkNewAgent(transaction, principal.userId, data.allowSameName ? null : name);
         const systemPrompt =
           data.systemPrompt ?? (await readPreferences(transaction)).defaultSystemPrompt ?? usualPrompt ?? '';
         return transaction.agent.create({
@@ -31,15 +49,8 @@ export const agentCreation = ({ db, models }: AgentDeps) => ({
             name,
             systemPrompt,
             slug,
-            owner: { connect: { id: principal.userId } },
-            starterMessages: {
-              create: (data.starterMessages ?? []).map((message, position) => ({ ...message, position })),
-            },
-            labels: { connect: (data.labelIds ?? []).map((id) => ({ id })) },
-            actions: { connect: actionsOf(data) ?? [] },
-            documents: { connect: (data.documentIds ?? []).map((externalId) => ({ externalId })) },
-            files: { connect: (data.fileIds ?? []).map((fileId) => ({ id: fileId })) },
-            shares: { create: [...new Set(data.userIds ?? [])].map((userId) => ({ userId })) },
+            ownerId: principal.userId,
+            ...relations(data),
           },
         });
       });
