@@ -93,7 +93,7 @@ export async function checkNewAgent(
   name: string | null,
 ): Promise<void> {
   await transaction.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${ownerId}::uuid FOR UPDATE`;
-  // A statement of its own, so that it sees what the previous holder of the lock has written.
+  // A separate statement, so that it sees the changes of the previous holder of the lock.
   const agents = await transaction.$queryRaw<{ name: string }[]>`
     SELECT "name" FROM "Agent" WHERE "ownerId" = ${ownerId}::uuid AND "deletedAt" IS NULL`;
   if (agents.length >= maxAgents) throw conflict('TOO_MANY_AGENTS', `Too many agents (limit per user: ${maxAgents}).`);

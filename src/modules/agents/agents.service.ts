@@ -7,7 +7,7 @@ import { labels } from './labels.ts';
 import { agentSharing } from './share-agent.ts';
 import { agentUpdates } from './update-agent.ts';
 
-/** Agents and their labels. Each use case is a file of its own. */
+/** Agents and their labels. Each use case has a separate file. */
 export const createAgentsService = (deps: AgentDeps) => ({
   ...agentCreation(deps),
   ...agentUpdates(deps),

@@ -9,7 +9,7 @@ import { sessionLists } from './session-lists.ts';
 import { sessionRestart } from './start-over.ts';
 import { sessionUpdates } from './update-session.ts';
 
-/** Chat sessions and the sources of their messages. Each use case is a file of its own. */
+/** Chat sessions and the sources of their messages. Each use case has a separate file. */
 export const createChatService = (deps: ChatDeps) => ({
   ...sessionCreation(deps),
   ...sessionLookup(deps),

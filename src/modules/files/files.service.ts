@@ -9,7 +9,7 @@ import { fileLinks } from './link-file.ts';
 import { fileTexts } from './read-file.ts';
 import { fileUploads } from './upload-file.ts';
 
-/** Files with their bytes and texts. Each use case is a file of its own. */
+/** Files with their bytes and texts. Each use case has a separate file. */
 export function createFilesService(deps: FilesDeps) {
   const { blobs, extractor, settings } = deps;
   const { sweep, jobs } = blobSweep(deps);

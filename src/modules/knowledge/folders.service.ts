@@ -5,7 +5,7 @@ import type { FolderDeps } from './folder-deps.ts';
 import { folderLists } from './folder-lists.ts';
 import { documentMoves } from './move-documents.ts';
 
-/** The folders in which the AnythingLLM paths list documents. Each use case is a file of its own. */
+/** The folders in which the AnythingLLM paths list documents. Each use case has a separate file. */
 export const createFoldersService = (deps: FolderDeps) => ({
   ...folderLists(deps),
   ...folderCreation(deps),

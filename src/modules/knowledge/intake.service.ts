@@ -3,7 +3,7 @@ import { textAddition } from './add-text.ts';
 import type { IntakeDeps } from './intake-deps.ts';
 import { documentUploads } from './upload-documents.ts';
 
-/** Adds files, texts and web pages as documents. Only their text is stored. Each use case is a file of its own. */
+/** Adds files, texts and web pages as documents. Only their text is stored. Each use case has a separate file. */
 export const createIntakeService = (deps: IntakeDeps) => ({
   ...documentUploads(deps),
   ...textAddition(deps),

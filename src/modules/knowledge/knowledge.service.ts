@@ -8,7 +8,7 @@ import { projectDocuments } from './project-documents.ts';
 import { documentRemoval } from './remove-document.ts';
 import { documentSearch } from './search.ts';
 
-/** Documents and the search for their passages. Each use case is a file of its own. */
+/** Documents and the search for their passages. Each use case has a separate file. */
 export const createKnowledgeService = (deps: KnowledgeDeps) => ({
   ...documentIngestion(deps),
   ...documentAddition(deps),

@@ -13,7 +13,7 @@ export interface LimitsServiceDeps extends Omit<LimitDeps, 'active' | 'leases'> 
   shared: Pick<SharedState, 'counters' | 'leases'>;
 }
 
-/** Limits on requests and model tokens. Each use case is a file of its own. */
+/** Limits on requests and model tokens. Each use case has a separate file. */
 export function createLimitsService({ shared, ...deps }: LimitsServiceDeps) {
   const active = createActiveLimits(deps.db, shared.counters);
   return {

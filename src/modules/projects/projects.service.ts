@@ -4,7 +4,7 @@ import type { ProjectDeps } from './project-deps.ts';
 import { projectLists } from './project-lists.ts';
 import { projectUpdates } from './update-project.ts';
 
-/** Projects. Each use case is a file of its own. */
+/** Projects. Each use case has a separate file. */
 export const createProjectsService = (deps: ProjectDeps) => ({
   ...projectLists(deps),
   ...projectCreation(deps),

@@ -7,7 +7,7 @@ import type { TokenDeps } from './token-deps.ts';
 import { tokenLists } from './token-lists.ts';
 import { keyUpdates } from './update-key.ts';
 
-/** API keys, project tokens and personal access tokens. Each use case is a file of its own. */
+/** API keys, project tokens and personal access tokens. Each use case has a separate file. */
 export const createTokensService = (deps: TokenDeps) => ({
   ...keyCreation(deps),
   ...firstAdminKey(deps),

@@ -8,7 +8,7 @@ import { passwordResets } from './reset-password.ts';
 import { accountUpdates } from './update-account.ts';
 import { userLists } from './user-lists.ts';
 
-/** The directory of people and their administration. Each use case is a file of its own. */
+/** The directory of people and their administration. Each use case has a separate file. */
 export const createAccountsService = (deps: AccountDeps) => ({
   ...userLists(deps),
   ...invitations(deps),

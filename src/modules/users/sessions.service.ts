@@ -7,7 +7,7 @@ import { registration } from './register.ts';
 import type { SessionDeps } from './session-deps.ts';
 import { hasPeople } from './users.service.ts';
 
-/** Registration, login sessions and changes of the own password. Each use case is a file of its own. */
+/** Registration, login sessions and changes of the own password. Each use case has a separate file. */
 export const createSessionsService = (deps: SessionDeps) => ({
   /** Whether clients use https, in which case the session cookie is sent over https only. */
   overHttps: deps.settings.publicUrl.startsWith('https:'),

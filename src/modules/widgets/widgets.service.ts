@@ -8,7 +8,7 @@ import { widgetLists } from './widget-lists.ts';
 
 /**
  * Chat widgets, which open one agent to the visitors of a web page. Each widget acts as a separate limited service
- * account, with a token that no client has. Each use case is a file of its own.
+ * account, with a token that no client has. Each use case has a separate file.
  */
 export const createWidgetsService = (deps: WidgetDeps) => ({
   ...widgetLists(deps),
