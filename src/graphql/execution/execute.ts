@@ -46,13 +46,13 @@ function operationOf({ operations }: Parts, name: string | null | undefined): Op
   throw new GraphQLError(name == null ? 'Must provide an operation.' : `Unknown operation named "${name}".`);
 }
 
-/**
- * Executes an operation as the specification of GraphQL and `execute` of graphql-js define. What follows from the
- * document alone is computed once per document: the merged fields, their definitions, and how values are completed. A
- * field that returns a stored property is read without a resolver, see `DirectRead`. The document must be valid.
- */
-export function execute(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
-  const { schema, document, operationName, contextValue: context, rootValue } = args;
+interface Prepared extends Omit<Run, 'rootValue' | 'errors'> {
+  document: DocumentNode;
+}
+
+/** Returns what the executions of an operation with the same variables share, or the errors of the request. */
+function prepare(args: ExecutionArgs): Prepared | { errors: readonly GraphQLError[] } {
+  const { schema, document, operationName, contextValue: context } = args;
   assertValidSchema(schema);
   const parts = partsOf(document);
   let operation: OperationDefinitionNode;
@@ -66,17 +66,33 @@ export function execute(args: ExecutionArgs): ExecutionResult | Promise<Executio
   });
   if (given.errors) return { errors: given.errors };
   const scope = (context as Partial<Context> | undefined)?.scope;
-  const run: Run = {
+  return {
+    document,
     schema,
     operation,
     fragments: parts.fragments,
-    rootValue,
     context,
     variableValues: given.coerced,
-    errors: [],
     onError: (error) => scope && occurredIn(scope, error),
     typeResolver: defaultTypeResolver,
   };
+}
+
+/**
+ * Executes an operation as the specification of GraphQL and `execute` of graphql-js define. What follows from the
+ * document alone is computed once per document: the merged fields, their definitions, and how values are completed. A
+ * field that returns a stored property is read without a resolver, see `DirectRead`. The document must be valid.
+ */
+export function execute(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
+  const prepared = prepare(args);
+  return 'errors' in prepared ? prepared : executePrepared(prepared, args.rootValue);
+}
+
+function executePrepared(
+  { document, ...prepared }: Prepared,
+  rootValue: unknown,
+): ExecutionResult | Promise<ExecutionResult> {
+  const run: Run = { ...prepared, rootValue, errors: [] };
   const failed = (error: unknown): ExecutionResult => {
     run.errors.push(error as GraphQLError);
     return { data: null, errors: run.errors };
@@ -104,7 +120,7 @@ function executeOperation(run: Run, document: DocumentNode) {
     : executeFields(run, fields, rootValue, undefined);
 }
 
-/** Executes a subscription as `subscribe` of graphql-js does, with {@link execute} for each event. */
+/** Executes a subscription as `subscribe` of graphql-js does. The variables are read once for all events. */
 export async function subscribe(
   args: ExecutionArgs,
 ): Promise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
@@ -114,7 +130,9 @@ export async function subscribe(
     for (const { originalError } of source.errors ?? []) if (scope) occurredIn(scope, originalError);
     return source;
   }
-  return mapEvents(source, (rootValue) => execute({ ...args, rootValue }));
+  const prepared = prepare(args);
+  if ('errors' in prepared) return prepared;
+  return mapEvents(source, (rootValue) => executePrepared(prepared, rootValue));
 }
 
 /** Maps the events of a stream. Ending the result ends the stream at once, also while an event is awaited. */
