@@ -2,6 +2,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Kit, startKit, until } from '../test/kit.ts';
 import { gather, jsonLines } from '../test/lines.ts';
 import { makeGate } from '../test/model-server.ts';
+import { createRuns } from './modules/chat/runs.ts';
+import { createBackground } from './store/background.ts';
+import { inMemoryRuns } from './store/shared/runs.ts';
 
 let kit: Kit;
 
@@ -28,7 +31,8 @@ it('marks only answers of a killed process as interrupted at the next start', as
   kit.model.script({ text: ['Under way'], gate });
   const lines = jsonLines(await send({}));
   const [, { reserved_assistant_message_id: id }] = await gather(lines, (line) => 'user_message_id' in line);
-  await kit.booted.services.runs.markInterrupted();
+  const { db, log } = kit.booted.foundation;
+  await createRuns({ db, log, background: createBackground(log), registry: inMemoryRuns() }).markInterrupted();
   const find = (messageId: number) =>
     kit.prisma.chatMessage.findUniqueOrThrow({ where: { id: messageId }, include: { run: true } });
   const error = 'The server stopped before the answer was complete.';

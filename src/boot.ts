@@ -1,13 +1,15 @@
 import type { Server } from 'node:http';
 import type { Log } from './log.ts';
 import { ingestGuide } from './modules/knowledge/seed-documents.ts';
+import { openSharedState } from './open-shared-state.ts';
+import { createRecovery } from './recovery.ts';
 import { createServer } from './server.ts';
 import { createServices, type Foundation, type Services } from './services.ts';
 import type { Settings } from './settings.ts';
 import { type Background, createBackground } from './store/background.ts';
 import { checkDataDir } from './store/data-dir.ts';
 import { type DatabaseOptions, openDatabase } from './store/database.ts';
-import { inMemoryState } from './store/shared/shared-state.ts';
+import { holding } from './store/shared/locks.ts';
 import { useVectorExtension } from './store/vectors.ts';
 
 export interface BootOptions {
@@ -59,7 +61,13 @@ export async function boot({
 }: BootOptions): Promise<Booted> {
   const { databaseUrl, dataDir, statementTimeoutMs } = settings;
   await checkDataDir(dataDir);
-  const db = await openDatabase({ statementTimeoutMs, ...(database ?? { databaseUrl, dataDir }), log, onLockLost });
+  const isShared = settings.redisUrl !== undefined;
+  const where = database ?? { databaseUrl, dataDir };
+  const db = await openDatabase({ statementTimeoutMs, ...where, log, onLockLost, isShared });
+  const shared = await openSharedState(settings, db, log).catch(async (error: unknown) => {
+    await db.close();
+    throw error;
+  });
   const background = createBackground(log);
   let publicUrl = settings.publicUrl;
   const foundation: Foundation = {
@@ -67,12 +75,12 @@ export async function boot({
     db,
     log,
     background,
-    shared: inMemoryState(),
+    shared,
     publicUrl: () => publicUrl,
   };
   const services = createServices(foundation);
-  await services.runs.markInterrupted();
-  await services.idempotency.forgetInterrupted();
+  const recovery = createRecovery({ services, shared, log });
+  await recovery.atStart();
   await services.limits.load();
   let state: 'starting' | 'serving' | 'draining' = 'starting';
   const notReady = async () => {
@@ -88,14 +96,18 @@ export async function boot({
   });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, onFirstAdminKey);
-  if (services.embedder) await useVectorExtension(db, log);
-  await ingestGuide(db, services.knowledge, publicUrl);
+  await holding(shared.locks, 'start', async () => {
+    if (services.embedder) await useVectorExtension(db, log);
+    await ingestGuide(db, services.knowledge, publicUrl);
+  });
   services.embedder?.soon();
   await services.files.resume();
   services.scheduler.start(services.jobs);
+  recovery.watch();
   const drain = async (patienceMs: number) => {
     state = 'draining';
     services.scheduler.stop();
+    recovery.stop();
     // Files whose text is being extracted are read again at the next start.
     await services.files.close();
     await services.runs.drain(patienceMs);
@@ -114,6 +126,7 @@ export async function boot({
     drain,
     async close() {
       await drain(settings.shutdownMs);
+      await shared.close();
       await db.close();
     },
   };

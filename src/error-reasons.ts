@@ -410,6 +410,11 @@ export const errorReasons = {
     meaning: 'The database is not available.',
     remedy: 'Repeat the request after the time in `Retry-After`.',
   },
+  SHARED_STATE_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning: 'Redis, through which the instances of the server share their state, is not available.',
+    remedy: 'Repeat the request after the time in `Retry-After`.',
+  },
   SERVER_STARTING: {
     code: 'UNAVAILABLE',
     meaning: 'The server is starting.',

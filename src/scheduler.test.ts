@@ -88,6 +88,7 @@ test('a job that hangs is not started a second time, and does not delay another 
 test('a job that another process has claimed does not run, and neither does one whose claim fails', async () => {
   const [claimed, mine, unknown] = [counting('claimed', 10), counting('mine', 10), counting('unknown', 10)];
   const { background, reportOf } = startScheduler([claimed, mine, unknown], {
+    ...inMemoryJobClaims(),
     async claim(job) {
       if (job === 'unknown') throw new Error('the store is gone');
       return job === 'mine';

@@ -59,7 +59,7 @@ export function createScheduler({ claims, background, log }: SchedulerDeps): Sch
     const startedAt = performance.now();
     try {
       if (!(await claims.claim(job.name, job.everyMs))) return;
-      await job.run();
+      await job.run().finally(() => claims.finish(job.name));
       report.succeededAt = new Date();
     } catch (error) {
       report.failures += 1;
@@ -87,7 +87,7 @@ export function createScheduler({ claims, background, log }: SchedulerDeps): Sch
         };
         reports.set(job.name, report);
         startRun(job, report);
-        timers.push(setInterval(startRun, job.everyMs, job, report).unref());
+        timers.push(setInterval(startRun, Math.min(job.everyMs, claims.pollMs), job, report).unref());
       }
     },
     stop() {

@@ -99,6 +99,15 @@ export const databaseUrl = z
     return /^postgres(ql)?:\/\//i.test(value) && parts?.every(isEncoded);
   }, 'must be a URL such as postgresql://user:password@host:5432/database, with special characters percent-encoded');
 
+export const redisUrl = z
+  .string()
+  .trim()
+  .refine((value) => {
+    const url = parsed(value);
+    if (!url || !/^rediss?:\/\//i.test(value) || url.hostname === '' || url.search || url.hash) return false;
+    return [url.username, url.password].every(isEncoded) && /^\/?\d{0,5}$/.test(url.pathname);
+  }, 'must be a URL such as redis://user:password@host:6379/0, or rediss:// for TLS, with special characters percent-encoded');
+
 /** A host as `URL` writes it: in lower case, with a port only where it is not the default. */
 function readHost(item: string): string | null {
   const url = parsed(`http://${item}/`);

@@ -12,6 +12,17 @@ const rejected: Record<string, string[]> = {
   PORT: ['abc', '65536', '-1', '80.5', '1e3', '0x50', 'Infinity', ' '],
   HOST: [' '],
   DATA_DIR: [' '],
+  REDIS_URL: [
+    'foo',
+    secret,
+    'localhost:6379',
+    'http://host',
+    'redis://',
+    'redis://host/name',
+    'redis://host?db=1',
+    'redis://:%@host',
+  ],
+  SECRET_KEY: ['x'.repeat(31)],
   DATABASE_URL: [
     'foo',
     secret,
@@ -99,6 +110,12 @@ describe('an invalid setting value', () => {
       expect(problem).not.toMatch(/expected|received|invalid (input|option)/i);
     },
   );
+
+  it('is a REDIS_URL without DATABASE_URL', () => {
+    expect(problemOf('REDIS_URL', 'redis://:p%40ss@host:6379/1')).toMatch(/^REDIS_URL requires DATABASE_URL[^\n]*$/);
+    const both = { REDIS_URL: 'rediss://user:p%40ss@host', DATABASE_URL: 'postgresql://host/db' };
+    expect(readSettings(both)).toMatchObject({ redisUrl: both.REDIS_URL });
+  });
 
   it('is tested for every setting, so that no error uses the wording of the validation library', () => {
     expect([...settingNames].sort()).toEqual([...Object.keys(rejected), 'LLM_MODELS', 'NODE_ENV'].sort());

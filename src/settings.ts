@@ -14,6 +14,7 @@ import {
   list,
   oneOf,
   origins,
+  redisUrl,
   seconds,
   text,
   whole,
@@ -59,6 +60,8 @@ const variables = z.object({
   HOST: text.default('127.0.0.1'),
   DATA_DIR: text.default('./data'),
   DATABASE_URL: databaseUrl.optional(),
+  REDIS_URL: redisUrl.optional(),
+  SECRET_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   PUBLIC_URL: baseUrl.optional(),
   LLM_PROVIDER: oneOf('embedded', 'openai-compatible').default('embedded'),
   LLM_BASE_URL: baseUrl.optional(),
@@ -105,6 +108,12 @@ const Environment = variables
     for (const kind of ['EMBEDDING', 'IMAGE'] as const)
       if (env[`${kind}_MODEL`] && !env[`${kind}_BASE_URL`] && !env.LLM_BASE_URL)
         context.addIssue({ code: 'custom', path: [`${kind}_BASE_URL`], message: `is required with ${kind}_MODEL` });
+    if (env.REDIS_URL && !env.DATABASE_URL)
+      context.addIssue({
+        code: 'custom',
+        path: ['REDIS_URL'],
+        message: 'requires DATABASE_URL, because several instances cannot share the embedded database',
+      });
     if (env.LLM_PROVIDER !== 'openai-compatible') return;
     for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
       if (!env[name])
@@ -117,6 +126,10 @@ const Environment = variables
     host: env.HOST,
     dataDir: resolve(projectRoot, env.DATA_DIR),
     databaseUrl: env.DATABASE_URL,
+    /** Redis, through which several instances share their state. */
+    redisUrl: env.REDIS_URL,
+    /** The secret that all instances have in common. */
+    secretKey: env.SECRET_KEY,
     /** The URL of this server without a trailing slash. Links in citations start with it. */
     publicUrl: env.PUBLIC_URL ?? `http://${env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST}:${env.PORT}`,
     model: {

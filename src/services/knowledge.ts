@@ -12,11 +12,11 @@ import type { Models } from './models.ts';
 
 /** Creates the services for documents, files and the search in them. */
 export function createKnowledgeServices(
-  { settings, db, log, background }: Foundation,
+  { settings, db, log, background, shared }: Foundation,
   audit: AuditService,
   { embedding }: Models,
 ) {
-  const embedder = embedding && createEmbedder({ db, model: embedding, background, log });
+  const embedder = embedding && createEmbedder({ db, model: embedding, background, log, locks: shared.locks });
   const knowledge = createKnowledgeService({ db, audit, embedder });
   const files = createFilesService({
     db,
@@ -27,6 +27,7 @@ export function createKnowledgeServices(
     background,
     settings,
     log,
+    locks: shared.locks,
   });
   return {
     embedder,

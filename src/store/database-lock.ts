@@ -23,15 +23,17 @@ const checkEveryMs = 5_000;
 /** Maximum time that a statement waits for a lost lock, in milliseconds. */
 const heldTimeoutMs = 5_000;
 
-const servedByAnother =
-  'another Latchkey serves this DATABASE_URL; running several needs REDIS_URL, which this version does not have';
+const servedByAnother = (isShared: boolean): string =>
+  isShared
+    ? 'another Latchkey serves this DATABASE_URL without REDIS_URL; stop it, or set the same REDIS_URL for it'
+    : 'another Latchkey serves this DATABASE_URL; set the same REDIS_URL for all of them to run several';
 
 /** Acquires the lock, and waits for another instance to exit. Throws StartupError. */
-async function firstLock(databaseUrl: string, waitMs: number): Promise<HeldLock> {
+async function firstLock(databaseUrl: string, waitMs: number, isShared: boolean): Promise<HeldLock> {
   try {
     const connection = await connectOnceStarted(databaseUrl, waitMs);
     try {
-      return await waitFor(() => takeOn(connection), waitMs, servedByAnother);
+      return await waitFor(() => takeOn(connection, isShared), waitMs, servedByAnother(isShared));
     } catch (error) {
       await connection.end();
       throw error;
@@ -42,13 +44,13 @@ async function firstLock(databaseUrl: string, waitMs: number): Promise<HeldLock>
 }
 
 /**
- * Locks a PostgreSQL database for one instance, because runs and revocations are kept in the memory of one process. The
- * lock belongs to a dedicated connection, so PostgreSQL releases it when the process dies. When the connection is lost,
+ * Locks a PostgreSQL database for one instance, whose runs and revocations are in the memory of its process, or for
+ * several that share them (`isShared`). The lock belongs to a dedicated connection, so PostgreSQL releases it when the process dies. When the connection is lost,
  * the lock is acquired again. Throws StartupError.
  */
 export async function lockDatabase(
   databaseUrl: string,
-  { waitMs = rollingRestartMs, onLost = () => {}, log }: LockOptions & { log: Log },
+  { waitMs = rollingRestartMs, onLost = () => {}, isShared = false, log }: LockOptions & { log: Log },
 ): Promise<DatabaseLock> {
   /** Null while the lock is lost. */
   let held: HeldLock | null = null;
@@ -65,7 +67,7 @@ export async function lockDatabase(
   }
 
   async function regain(last: LockSession | null): Promise<void> {
-    const lock = await regainLock(databaseUrl, last, { isReleased: () => released, log });
+    const lock = await regainLock(databaseUrl, last, { isReleased: () => released, isShared, log });
     if (lock === 'taken') {
       released = true;
       onLost('another Latchkey took over this DATABASE_URL while the connection to it was lost; this one stops');
@@ -77,7 +79,7 @@ export async function lockDatabase(
     }
   }
 
-  use(await firstLock(databaseUrl, waitMs));
+  use(await firstLock(databaseUrl, waitMs, isShared));
   const check = createConnectionCheck(() => held?.connection ?? null);
   const checks = setInterval(() => void check(), checkEveryMs).unref();
 

@@ -43,6 +43,8 @@ export interface DatabaseOptions {
    * one line for the operator.
    */
   onLockLost?: ((message: string) => void) | undefined;
+  /** Whether other instances, with which this one shares its state, use the database too. Defaults to false. */
+  isShared?: boolean | undefined;
   /** Called with the text of every statement. For tests that count statements. */
   onStatement?: ((text: string) => void) | undefined;
 }

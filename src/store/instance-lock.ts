@@ -12,6 +12,11 @@ export class AlreadyRunningError extends StartupError {
 }
 
 export interface LockOptions {
+  /**
+   * Whether other instances that share their state may use the database as well. It is then only locked against
+   * instances that do not. Defaults to false.
+   */
+  isShared?: boolean;
   /** Maximum time to wait for another instance to exit, in milliseconds. Defaults to 30 seconds. */
   waitMs?: number;
   /**

@@ -5,6 +5,7 @@ import { Connection, connectionOptions } from './pg-connection.ts';
 const lockId = 7_203_841_160n;
 
 const takeLock = `SELECT pg_try_advisory_lock(${lockId}) AS taken`;
+const takeSharedLock = `SELECT pg_try_advisory_lock_shared(${lockId}) AS taken`;
 /** Selects the session that holds the lock. */
 const findHolder = `SELECT a.pid, a.backend_start AS started
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -55,8 +56,10 @@ export async function connectOnceStarted(databaseUrl: string, waitMs: number): P
 export const holderOf = async (connection: Connection): Promise<LockSession | null> =>
   (await connection.query<LockSession>(findHolder)).rows[0] ?? null;
 
-/** Acquires the lock on a connection. Returns null when another session holds it. */
-export async function takeOn(connection: Connection): Promise<HeldLock | null> {
-  const { rows } = await connection.query<{ taken: boolean }>(takeLock);
-  return rows[0]?.taken ? { connection, session: await holderOf(connection) } : null;
+/** Acquires the lock on a connection. Returns null when another session holds it and the two exclude each other. */
+export async function takeOn(connection: Connection, isShared: boolean): Promise<HeldLock | null> {
+  const { rows } = await connection.query<{ taken: boolean }>(isShared ? takeSharedLock : takeLock);
+  if (!rows[0]?.taken) return null;
+  // A shared lock excludes no other session that must be told apart from this one.
+  return { connection, session: isShared ? null : await holderOf(connection) };
 }

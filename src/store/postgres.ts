@@ -18,8 +18,8 @@ const graceMs = 5_000;
 
 /** Connects to PostgreSQL, locks the database for this process and migrates it. Throws StartupError. */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const { databaseUrl, log, onLockLost } = options;
-  const lock = await lockDatabase(databaseUrl, { log, ...(onLockLost && { onLost: onLockLost }) });
+  const { databaseUrl, log, onLockLost, isShared = false } = options;
+  const lock = await lockDatabase(databaseUrl, { log, isShared, ...(onLockLost && { onLost: onLockLost }) });
   try {
     await migrateDatabase(databaseUrl);
   } catch (error) {

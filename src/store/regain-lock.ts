@@ -9,11 +9,15 @@ const isSame = (one: LockSession, other: LockSession | null): boolean =>
   one.started !== null && one.pid === other?.pid && one.started.getTime() === other.started?.getTime();
 
 /** Tries once. Returns null when a later attempt can succeed. */
-async function tryAgain(databaseUrl: string, last: LockSession | null): Promise<HeldLock | 'taken' | null> {
+async function tryAgain(
+  databaseUrl: string,
+  last: LockSession | null,
+  isShared: boolean,
+): Promise<HeldLock | 'taken' | null> {
   const connection = await connectForLock(databaseUrl);
   let held: HeldLock | null = null;
   try {
-    held = await takeOn(connection);
+    held = await takeOn(connection, isShared);
     if (held) return held;
     const holder = await holderOf(connection);
     if (holder !== null && !isSame(holder, last)) return 'taken';
@@ -32,11 +36,11 @@ async function tryAgain(databaseUrl: string, last: LockSession | null): Promise<
 export async function regainLock(
   databaseUrl: string,
   last: LockSession | null,
-  { isReleased, log }: { isReleased: () => boolean; log: Log },
+  { isReleased, isShared, log }: { isReleased: () => boolean; isShared: boolean; log: Log },
 ): Promise<HeldLock | 'taken' | null> {
   log.warn('the connection that holds the lock of the database was lost');
   for (let pause = pauseMs.first; !isReleased(); pause = Math.min(2 * pause, pauseMs.max)) {
-    const result = await tryAgain(databaseUrl, last).catch((error: Error) => {
+    const result = await tryAgain(databaseUrl, last, isShared).catch((error: Error) => {
       log.debug({ reason: error.message }, 'the lock of the database is still lost');
       return null;
     });

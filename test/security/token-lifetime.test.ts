@@ -290,7 +290,10 @@ describe('the last use of a token', () => {
     };
     const written: string[] = [];
     const updateMany = async ({ data }: { data: { lastUsedAt: Date } }) => written.push(data.lastUsedAt.toISOString());
-    const db = { query: async () => [{ credential: { ...row } }], prisma: { token: { updateMany } } } as unknown as Database;
+    const db = {
+      query: async () => [{ credential: { ...row } }],
+      prisma: { token: { updateMany } },
+    } as unknown as Database;
     const background = { run: (_name: string, work: () => Promise<void>) => void work() } as unknown as Background;
     const { authenticate } = createAuthenticator(db, { refused() {} } as never, background);
     vi.useFakeTimers({ toFake: ['Date'] });

@@ -1,16 +1,17 @@
+import { AppError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
 import type { OwnRun, RunRegistry, SharedRun } from '../../store/shared/runs.ts';
 import type { ChatEvent, IndexedEvent } from './events.ts';
-import { interruptedMessage } from './turn-failure.ts';
+import { type MarkOptions, markInterrupted } from './interrupted-runs.ts';
 
 /** The abort reason of a run that was interrupted by a shutdown. */
 const shutdown = Symbol('shutdown');
 
 /** A run that this process executes, with its events. It is independent of any connection. */
 export class ActiveRun implements OwnRun<IndexedEvent> {
-  private readonly events: IndexedEvent[] = [];
+  readonly events: IndexedEvent[] = [];
   private readonly waiting = new Set<() => void>();
   private readonly controller = new AbortController();
   private readonly startedAt = performance.now();
@@ -103,29 +104,13 @@ interface RunsDeps {
   registry: RunRegistry<IndexedEvent>;
 }
 
-/** Marks answers that a crash interrupted, so that readers know they are incomplete. */
-async function markInterrupted(db: Database, log: Log): Promise<void> {
-  const error = interruptedMessage;
-  const [, { count }] = await db.prisma.$transaction([
-    db.prisma.chatMessage.updateMany({
-      where: { run: { status: 'RUNNING' } },
-      data: { status: 'INTERRUPTED', error },
-    }),
-    db.prisma.run.updateMany({
-      where: { status: 'RUNNING' },
-      data: { status: 'INTERRUPTED', error, endedAt: new Date() },
-    }),
-  ]);
-  if (count > 0) log.warn({ runs: count }, 'marked runs of an earlier process as interrupted');
-}
-
 /** Creates the service that executes runs in this process, and finds the runs of all processes. */
 export function createRuns({ db, log, background, registry }: RunsDeps) {
   /** The runs that this process executes. */
   const own = new Set<ActiveRun>();
   let draining = false;
 
-  async function ofSession(sessionId: string): Promise<ChatRun | null> {
+  async function activeOf(sessionId: string): Promise<ChatRun | null> {
     const run = await registry.lastOf(sessionId);
     return run?.ended ? null : run;
   }
@@ -149,23 +134,34 @@ export function createRuns({ db, log, background, registry }: RunsDeps) {
     },
 
     /** Returns a run by its ID, or null. */
-    find: registry.find,
+    find: (id: string): Promise<ChatRun | null> => registry.find(id),
 
     /** Returns the active or last run of a session, as long as it is kept. */
-    lastOf: registry.lastOf,
+    lastOf: (sessionId: string): Promise<ChatRun | null> => registry.lastOf(sessionId),
 
-    /** Returns the active run of a session. */
-    ofSession,
+    /** Returns the active run of a session. Null when the runs of other processes cannot be read right now. */
+    async ofSession(sessionId: string): Promise<ChatRun | null> {
+      try {
+        return await activeOf(sessionId);
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'UNAVAILABLE') return null;
+        throw error;
+      }
+    },
 
-    /** Stops the active run of a session and keeps its text. Returns whether there was one. */
+    /**
+     * Stops the active run of a session and keeps its text. Returns whether there was one. Throws UNAVAILABLE when the
+     * process that executes it cannot be reached.
+     */
     async stop(sessionId: string): Promise<boolean> {
-      const run = await ofSession(sessionId);
+      const run = await activeOf(sessionId);
       await run?.stop();
       return run !== null;
     },
 
     /** Sets the project of the last run of a session: tokens of the previous project can no longer read it. */
-    setProject: registry.setProject,
+    setProject: (sessionId: string, projectId: number | null): Promise<void> =>
+      registry.setProject(sessionId, projectId),
 
     get draining(): boolean {
       return draining;
@@ -185,7 +181,7 @@ export function createRuns({ db, log, background, registry }: RunsDeps) {
     },
 
     /** See {@link markInterrupted}. */
-    markInterrupted: () => markInterrupted(db, log),
+    markInterrupted: (options?: MarkOptions) => markInterrupted({ db, log, registry }, options),
   };
 }
 

@@ -13,7 +13,7 @@ import { fileUploads } from './upload-file.ts';
 export function createFilesService(deps: FilesDeps) {
   const { blobs, extractor, settings } = deps;
   const { sweep, jobs } = blobSweep(deps);
-  const { process, ...texts } = fileTexts(deps, sweep);
+  const { process, stop, ...texts } = fileTexts(deps, sweep);
   return {
     ...fileUploads(deps, (file) => void process(file), sweep),
     ...texts,
@@ -40,7 +40,10 @@ export function createFilesService(deps: FilesDeps) {
 
     sweep,
     jobs,
-    close: (): Promise<void> => extractor.close(),
+    close(): Promise<void> {
+      stop();
+      return extractor.close();
+    },
   };
 }
 

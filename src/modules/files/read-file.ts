@@ -49,6 +49,35 @@ async function readText(
   if (file.replaces.length > 0) sweep();
 }
 
+/** Creates the functions with which one process at a time extracts the text of a file. */
+function exclusiveReading(deps: FilesDeps, sweep: () => void) {
+  const { locks } = deps;
+  const stopping = new AbortController();
+  const lockOf = (id: string) => `file-text ${id}`;
+  return {
+    /** Extracts the text of a file. Waits first for another process that is doing that. */
+    async readAlone(id: string): Promise<void> {
+      const lock = await locks.take(lockOf(id), { signal: stopping.signal });
+      if (!lock) return;
+      try {
+        await readText(deps, id, sweep);
+      } finally {
+        await lock.release();
+      }
+    },
+
+    /** Returns whether a process is extracting the text of a file. */
+    async isBeingRead(id: string): Promise<boolean> {
+      const lock = await locks.tryTake(lockOf(id));
+      await lock?.release();
+      return lock === null;
+    },
+
+    /** Ends the wait for other processes. */
+    stop: () => stopping.abort(),
+  };
+}
+
 /** Creates the functions that extract the text of files. `sweep` erases the blobs of files that a file replaced. */
 export function fileTexts(deps: FilesDeps, sweep: () => void) {
   const { db, extractor, background, settings, log } = deps;
@@ -57,11 +86,13 @@ export function fileTexts(deps: FilesDeps, sweep: () => void) {
   /** Two at a time. A waiting file holds no bytes in memory. */
   const inLane = fairLanes(2);
 
+  const { readAlone, isBeingRead, stop } = exclusiveReading(deps, sweep);
+
   /** Extracts the text of a file in the background. */
   function process({ id, ownerId }: Pick<File, 'id' | 'ownerId'>): Promise<void> {
     const known = reading.get(id);
     if (known) return known;
-    const work = inLane(ownerId, () => readText(deps, id, sweep))
+    const work = inLane(ownerId, () => readAlone(id))
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
         // The file is read again when the server starts the next time.
@@ -113,9 +144,12 @@ export function fileTexts(deps: FilesDeps, sweep: () => void) {
       );
     },
 
-    /** Continues the extraction of files that an earlier process did not finish. */
+    /** Ends the wait for other processes. */
+    stop,
+
+    /** Continues the extraction of files that a killed process did not finish. */
     async resume(): Promise<void> {
-      for (const file of await unreadOf({})) void process(file);
+      for (const file of await unreadOf({})) if (!(await isBeingRead(file.id))) void process(file);
     },
   };
 }

@@ -58,8 +58,21 @@ function sealing(secret: string, key: string) {
   };
 }
 
+/** The lock that is held while a request with a key is running. */
+const lockOf = (hash: Uint8Array): string => `idempotency ${Buffer.from(hash).toString('hex')}`;
+
 /** Records that are deleted at once. */
 const forgetBatch = 1000;
+
+/** Releases the keys of requests that a killed process did not complete. */
+async function forgetInterrupted(db: Database, locks: Locks): Promise<void> {
+  const open = await db.prisma.idempotencyRecord.findMany({ where: { status: null }, select: { hash: true } });
+  for (const { hash } of open) {
+    const lock = await locks.tryTake(lockOf(hash));
+    if (lock?.isShared) await db.prisma.idempotencyRecord.deleteMany({ where: { hash, status: null } });
+    await lock?.release();
+  }
+}
 
 export function createIdempotencyService(db: Database, locks: Locks) {
   const expired = () => new Date(Date.now() - keepMs);
@@ -88,8 +101,7 @@ export function createIdempotencyService(db: Database, locks: Locks) {
       for (const part of request) digest.update(`${part.length}:`).update(part);
       const requestHash = bytes(digest.digest());
       const { seal, open } = sealing(secret, key);
-      // Held while a request with this key is running.
-      const lock = await locks.tryTake(`idempotency ${Buffer.from(hash).toString('hex')}`);
+      const lock = await locks.tryTake(lockOf(hash));
       const claim: Claim = {
         first: true,
         async keep(reply) {
@@ -120,7 +132,8 @@ export function createIdempotencyService(db: Database, locks: Locks) {
         const record = await db.prisma.idempotencyRecord.findUnique({ where: { hash } });
         if (record && !Buffer.from(record.requestHash).equals(requestHash)) throw new KeyReusedError();
         if (record?.reply) return { first: false, reply: open(record.reply) };
-        if (!lock)
+        // Without the shared lock, the first request may be running in another process.
+        if (!lock?.isShared)
           throw conflict('REQUEST_IN_PROGRESS', 'The first request with this Idempotency-Key is still running.');
         claimed = true;
         return claim;
@@ -129,10 +142,8 @@ export function createIdempotencyService(db: Database, locks: Locks) {
       }
     },
 
-    /** Releases the keys of requests that a previous process did not complete. Called at startup. */
-    async forgetInterrupted(): Promise<void> {
-      await db.prisma.idempotencyRecord.deleteMany({ where: { status: null } });
-    },
+    /** See {@link forgetInterrupted}. */
+    forgetInterrupted: () => forgetInterrupted(db, locks),
 
     forget,
 

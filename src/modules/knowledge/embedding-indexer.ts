@@ -2,11 +2,14 @@ import type { EmbeddingModel } from '../../ai/embeddings.ts';
 import type { Log } from '../../log.ts';
 import type { Background } from '../../store/background.ts';
 import type { Database } from '../../store/database.ts';
+import type { Locks } from '../../store/shared/locks.ts';
 
 /** Time that a search waits for the embedding model before it uses words only. Milliseconds. */
 const queryTimeoutMs = 5000;
 /** Number of documents that are looked up at a time. */
 const batch = 20;
+/** Time until the next attempt while another process embeds. Milliseconds. */
+const retryMs = 5_000;
 /** Number of consecutive failures after which the provider is not called until the next run. */
 const enough = 3;
 
@@ -30,6 +33,7 @@ interface EmbedderDeps {
   model: EmbeddingModel;
   background: Background;
   log: Log;
+  locks: Locks;
 }
 
 type IndexDeps = Pick<EmbedderDeps, 'db' | 'model'>;
@@ -71,7 +75,7 @@ async function embedDocument({ db, model }: IndexDeps, { id, title, contentHash 
  * Creates the indexer. Its usage does not count against a user's budget. A document that cannot be embedded is found by
  * its words, and is tried again with the next change and at the next start.
  */
-export function createEmbedder({ db, model, background, log }: EmbedderDeps): Embedder {
+export function createEmbedder({ db, model, background, log, locks }: EmbedderDeps): Embedder {
   let running = false;
   let again = false;
 
@@ -94,6 +98,17 @@ export function createEmbedder({ db, model, background, log }: EmbedderDeps): Em
     }
   }
 
+  /** Embeds the pending documents, or tries later when another process is doing that. */
+  async function embedAlone(): Promise<void> {
+    const lock = await locks.tryTake('embedding');
+    if (!lock) return void setTimeout(soon, retryMs).unref();
+    try {
+      await embedPending();
+    } finally {
+      await lock.release();
+    }
+  }
+
   function soon(): void {
     again = true;
     if (running) return;
@@ -102,7 +117,7 @@ export function createEmbedder({ db, model, background, log }: EmbedderDeps): Em
       try {
         while (again) {
           again = false;
-          await embedPending();
+          await embedAlone();
         }
       } finally {
         running = false;

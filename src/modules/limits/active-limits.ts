@@ -1,9 +1,10 @@
 import type { Principal } from '../../authz/principal.ts';
 import type { Database } from '../../store/database.ts';
-import type { Counter, Counters } from '../../store/shared/counters.ts';
+import type { Counter } from '../../store/shared/counters.ts';
+import type { SharedState } from '../../store/shared/shared-state.ts';
 import { keyOf, keysOf, type LimitScope } from './limit-scopes.ts';
 
-/** Counts the requests of one minute. A failing store rejects requests; see `admitRequest`. */
+/** Counts the requests of one minute. */
 export type RequestCounter = Pick<Counter, 'points' | 'consume' | 'reward'>;
 
 /** A token budget and its period. */
@@ -21,8 +22,11 @@ export interface ActiveLimit {
   budget: Budget | null;
 }
 
+/** The topic under which changed limits are announced. */
+const topic = 'limits';
+
 /** Holds the enabled limits in memory, so that a request is admitted without a database query. */
-export function createActiveLimits(db: Database, counters: Counters) {
+export function createActiveLimits(db: Database, { counters, changes }: Pick<SharedState, 'counters' | 'changes'>) {
   let active = new Map<string, ActiveLimit[]>();
   let countsRequests = false;
   let loading = Promise.resolve();
@@ -30,7 +34,8 @@ export function createActiveLimits(db: Database, counters: Counters) {
   /** Returns the counter of a limit. Requests that were already counted still count after the limit is changed. */
   function counterOf(id: number, requestsPerMinute: number, before: ReadonlyMap<number, RequestCounter>) {
     const counter = before.get(id);
-    if (!counter) return counters.create(`limit-${id}`, { points: requestsPerMinute, seconds: 60 });
+    if (!counter)
+      return counters.create(`limit-${id}`, { points: requestsPerMinute, seconds: 60, onFailure: 'count-here' });
     counter.points = requestsPerMinute;
     return counter;
   }
@@ -52,14 +57,22 @@ export function createActiveLimits(db: Database, counters: Counters) {
     countsRequests = limits.some((limit) => limit.requestsPerMinute !== null);
   }
 
+  /** Loads run one at a time, so that an older result never replaces a newer one. */
+  function load(): Promise<void> {
+    loading = loading.catch(() => {}).then(read);
+    return loading;
+  }
+
+  changes.follow(topic, load);
+
   return {
-    /**
-     * Loads all enabled limits. Called at startup and after every change, before its response. Loads run one at a time,
-     * so that an older result never replaces a newer one.
-     */
-    load(): Promise<void> {
-      loading = loading.catch(() => {}).then(read);
-      return loading;
+    /** Loads all enabled limits. Called at startup. */
+    load,
+
+    /** Loads all enabled limits in all processes. Called after every change, before its response. */
+    async changed(): Promise<void> {
+      await load();
+      await changes.announce(topic);
     },
 
     /** Returns whether a limit on requests is enabled. */

@@ -8,7 +8,7 @@ import { counted } from './limit-scopes.ts';
 export const requestAdmission = ({ active, log }: Pick<LimitDeps, 'active' | 'log'>) => ({
   /**
    * Counts a request against every applicable request limit, the narrowest first. Throws RATE_LIMITED when one is
-   * reached, and then does not count the request against the others. A failing counter rejects the request too.
+   * reached, and then does not count the request against the others. A counter that fails admits the request.
    */
   async admitRequest(principal: Principal): Promise<void> {
     if (!active.countsRequests()) return;
@@ -19,15 +19,16 @@ export const requestAdmission = ({ active, log }: Pick<LimitDeps, 'active' | 'lo
       try {
         await requests.consume(key);
       } catch (refusal) {
+        if (!(refusal instanceof RateLimiterRes)) {
+          log.error({ error: refusal, scope }, 'a limit could not be checked');
+          continue;
+        }
         await Promise.allSettled(charged.map((one) => one.requests.reward(one.key)));
-        if (refusal instanceof RateLimiterRes)
-          throw limitReached(
-            scope,
-            `Too many requests (limit of ${name}: ${requests.points} per minute).`,
-            new Date(Date.now() + refusal.msBeforeNext),
-          );
-        log.error({ error: refusal, scope }, 'a limit could not be checked');
-        throw limitReached(scope, `The limit of ${name} cannot be checked right now. Try again later.`, new Date());
+        throw limitReached(
+          scope,
+          `Too many requests (limit of ${name}: ${requests.points} per minute).`,
+          new Date(Date.now() + refusal.msBeforeNext),
+        );
       }
       charged.push({ requests, key });
     }

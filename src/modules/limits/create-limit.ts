@@ -55,7 +55,7 @@ export const limitCreation = ({ db, audit, active }: Pick<LimitDeps, 'db' | 'aud
       await audit.record(transaction, limitEntry(principal, 'create', limit));
       return limit;
     });
-    await active.load();
+    await active.changed();
     return created;
   },
 });

@@ -16,7 +16,7 @@ export const limitDeletion = ({ db, audit, active }: Pick<LimitDeps, 'db' | 'aud
       await audit.record(transaction, limitEntry(principal, 'delete', limit));
       return limit;
     });
-    await active.load();
+    await active.changed();
     return deleted;
   },
 });

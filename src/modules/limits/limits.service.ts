@@ -10,12 +10,12 @@ import { tokenBudgets } from './token-budgets.ts';
 import { limitUpdates } from './update-limit.ts';
 
 export interface LimitsServiceDeps extends Omit<LimitDeps, 'active' | 'leases'> {
-  shared: Pick<SharedState, 'counters' | 'leases'>;
+  shared: Pick<SharedState, 'counters' | 'leases' | 'changes'>;
 }
 
 /** Limits on requests and model tokens. Each use case has a separate file. */
 export function createLimitsService({ shared, ...deps }: LimitsServiceDeps) {
-  const active = createActiveLimits(deps.db, shared.counters);
+  const active = createActiveLimits(deps.db, shared);
   return {
     load: active.load,
     ...limitCreation({ ...deps, active }),

@@ -30,7 +30,7 @@ export const limitUpdates = ({ db, audit, active }: Pick<LimitDeps, 'db' | 'audi
       await audit.record(transaction, limitEntry(principal, 'update', limit));
       return limit;
     });
-    await active.load();
+    await active.changed();
     return updated;
   },
 });

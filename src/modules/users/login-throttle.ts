@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Client } from '../../authz/principal.ts';
-import { rateLimited } from '../../errors.ts';
+import { rateLimited, unavailable } from '../../errors.ts';
 import { type Counter, type Counters, secondsUntilAllowed } from '../../store/shared/counters.ts';
 
 /** Counts the attempts by account and by address. */
@@ -16,9 +16,9 @@ const seconds = 15 * 60;
 
 /** Creates the counters of attempts, in which each attempt in the last 15 minutes counts. */
 export const attemptCounters = (counters: Counters): AttemptCounters => ({
-  account: counters.create('login-account', { points: 10, seconds }),
-  address: counters.create('login-address', { points: 50, seconds }),
-  registration: counters.create('registration-address', { points: 50, seconds }),
+  account: counters.create('login-account', { points: 10, seconds, onFailure: 'reject' }),
+  address: counters.create('login-address', { points: 50, seconds, onFailure: 'reject' }),
+  registration: counters.create('registration-address', { points: 50, seconds, onFailure: 'reject' }),
 });
 
 /** Rejects above the limit and whenever the counter fails, so that passwords cannot be guessed while it is broken. */
@@ -26,7 +26,10 @@ async function limited(use: () => Promise<unknown>): Promise<void> {
   try {
     await use();
   } catch (error) {
-    throw rateLimited('LOGIN_ATTEMPTS', 'Too many attempts. Try again later.', secondsUntilAllowed(error) ?? seconds);
+    const retryAfter = secondsUntilAllowed(error);
+    throw retryAfter === null
+      ? unavailable('SHARED_STATE_UNAVAILABLE', 'Login attempts cannot be counted right now. Try again later.')
+      : rateLimited('LOGIN_ATTEMPTS', 'Too many attempts. Try again later.', retryAfter);
   }
 }
 
@@ -53,7 +56,10 @@ export function addressKey({ address }: Client): string {
  */
 export function createLoginThrottle({ account, address, registration }: AttemptCounters) {
   return {
-    /** Counts an attempt, as failed until `succeeded` is called. Throws RATE_LIMITED with `retryAfter` in seconds. */
+    /**
+     * Counts an attempt, as failed until `succeeded` is called. Throws RATE_LIMITED with `retryAfter` in seconds, and
+     * UNAVAILABLE when the attempt cannot be counted.
+     */
     async login(
       login: string,
       client: Client,
@@ -79,7 +85,7 @@ export function createLoginThrottle({ account, address, registration }: AttemptC
 
     /**
      * Counts a registration attempt, as failed until `succeeded` is called: 50 in 15 minutes from an address. Throws
-     * RATE_LIMITED with `retryAfter` in seconds.
+     * RATE_LIMITED with `retryAfter` in seconds, and UNAVAILABLE when the attempt cannot be counted.
      */
     async registration(client: Client): Promise<{ succeeded(): Promise<void> }> {
       const where = addressKey(client);

@@ -17,7 +17,11 @@ type Deps = Pick<VisitorDeps, 'db' | 'credentials' | 'limits' | 'shared' | 'sett
 
 /** Creates the checks of a visitor's request. */
 export function visitorAccess({ db, credentials, limits, shared, settings, publicUrl }: Deps) {
-  const visits = shared.counters.create('widget-address', { points: requestsPerMinute, seconds: 60 });
+  const visits = shared.counters.create('widget-address', {
+    points: requestsPerMinute,
+    seconds: 60,
+    onFailure: 'count-here',
+  });
 
   async function admitAddress(embed: Embed, client: Client): Promise<void> {
     try {

@@ -12,9 +12,20 @@ export interface Counter {
   delete(key: string | number): Promise<unknown>;
 }
 
+/** A window that starts with the first use. */
+export interface CounterWindow {
+  points: number;
+  seconds: number;
+  /**
+   * What happens while the shared store does not respond: a use is rejected with an error, or counted in this process
+   * alone. Limits that protect passwords reject.
+   */
+  onFailure: 'reject' | 'count-here';
+}
+
 /** Creates counters. Counters with the same name count together in all processes that share the store. */
 export interface Counters {
-  create(name: string, window: { points: number; seconds: number }): Counter;
+  create(name: string, window: CounterWindow): Counter;
 }
 
 /** Counters of this process. They start over with it. */

@@ -1,5 +1,7 @@
 /** A lock that is held until its release. */
 export interface Lock {
+  /** False when it excludes only the work of this process, because the store of the locks is unavailable. */
+  readonly isShared: boolean;
   release(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export function inMemoryLocks(): Locks {
   const lockOf = (key: string, queue: Set<() => void>): Lock => {
     let released = false;
     return {
+      isShared: true,
       async release() {
         if (released) return;
         released = true;

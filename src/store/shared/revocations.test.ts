@@ -1,4 +1,6 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { until } from '../../../test/kit.ts';
+import { implementations, type States } from '../../../test/shared-states.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { inMemoryRevocations } from './revocations.ts';
 
@@ -89,4 +91,42 @@ test('TOK 5 TOK 6: a scheduled revocation and a token’s expiry take effect at 
   expect(ended()).toEqual([false, false]);
   vi.advanceTimersByTime(1);
   expect(ended()).toEqual([true, true]);
+});
+
+describe.each(implementations)('revocations %s', (_name, open) => {
+  let states: States;
+  beforeAll(async () => {
+    states = await open();
+  });
+  afterAll(() => states.close());
+
+  test('TOK 5: an end takes effect in all processes, for that token or user only', async () => {
+    const { one, other } = states;
+    const authenticated = performance.now();
+    const watched = [11, 12].map((id) => other.revocations.watch(principal(id, authenticated)).signal);
+    await one.revocations.endToken(11);
+    await until(() => watched[0]?.aborted);
+    expect(watched[1]?.aborted).toBe(false);
+    expect(other.revocations.ended(principal(11, authenticated))).toBe(true);
+    await one.revocations.endUser('user of 12');
+    await until(() => watched[1]?.aborted);
+  });
+
+  test('TOK 5: a scheduled end takes effect in all processes at its time', async () => {
+    const { one, other } = states;
+    const authenticated = performance.now();
+    const { signal } = other.revocations.watch(principal(21, authenticated));
+    await one.revocations.endToken(21, new Date(Date.now() + 50));
+    await until(() => signal.aborted);
+  });
+
+  test('TOK 5: an end does not affect what is authenticated well after it', async () => {
+    const { one, other } = states;
+    const before = other.revocations.watch(principal(31, performance.now())).signal;
+    await one.revocations.endToken(31);
+    await until(() => before.aborted);
+    const later = performance.now() + 1_000;
+    expect(other.revocations.ended(principal(31, later))).toBe(false);
+    expect(other.revocations.watch(principal(31, later)).signal.aborted).toBe(false);
+  });
 });

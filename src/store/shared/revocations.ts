@@ -21,6 +21,8 @@ export interface Revocations {
 interface Watcher {
   tokenId: number;
   userIds: readonly (string | null)[];
+  /** By the monotonic clock. */
+  authenticatedAt: number;
   /** The time of the end, by the system clock. */
   due: number;
   controller: AbortController;
@@ -37,10 +39,24 @@ interface End {
 const maxTimerMs = 2 ** 31 - 1;
 
 /** Time that an end is remembered, for requests that were authenticated shortly before it was set. Milliseconds. */
-const memoryMs = 10 * 60_000;
+export const memoryMs = 10 * 60_000;
+
+const isOf = ({ tokenId, userIds }: Watcher, ended: Ended): boolean =>
+  'tokenId' in ended ? tokenId === ended.tokenId : userIds.includes(ended.userId);
+
+/** The token or the user whose requests end. */
+export type Ended = { tokenId: number } | { userId: string };
+
+export interface LocalRevocations extends Revocations {
+  /**
+   * Ends what was opened before `setAt`, by the monotonic clock of this process. Defaults to now and to the time of the
+   * call.
+   */
+  end(ended: Ended, at?: Date, setAt?: number): void;
+}
 
 /** The revocations of this process. */
-export function inMemoryRevocations(): Revocations {
+export function inMemoryRevocations(): LocalRevocations {
   const watchers = new Set<Watcher>();
   const ends = new Map<number | string, End[]>();
   /** Ends everything that is due at once: a reader ends together with the run that it reads. */
@@ -54,19 +70,21 @@ export function inMemoryRevocations(): Revocations {
     const left = time - Date.now();
     if (left > 0 && left <= maxTimerMs) watcher.timer = setTimeout(endDue, left, time).unref();
   };
-  const end = (id: number | string, at: Date | undefined, matches: (watcher: Watcher) => boolean) => {
-    const setAt = performance.now();
+  const end: LocalRevocations['end'] = (ended, at, setAt = performance.now()) => {
+    const id = 'tokenId' in ended ? ended.tokenId : ended.userId;
+    const oldest = performance.now() - memoryMs;
     for (const [old, known] of ends) {
-      const recent = known.filter((each) => each.setAt >= setAt - memoryMs);
+      const recent = known.filter((each) => each.setAt >= oldest);
       if (recent.length > 0) ends.set(old, recent);
       else ends.delete(old);
     }
     const time = at?.getTime() ?? Number.NEGATIVE_INFINITY;
     ends.set(id, [...(ends.get(id) ?? []), { setAt, time }]);
-    for (const watcher of watchers) if (matches(watcher)) endBy(watcher, time);
+    for (const watcher of watchers) if (watcher.authenticatedAt < setAt && isOf(watcher, ended)) endBy(watcher, time);
     endDue(Date.now());
   };
   return {
+    end,
     ended({ userId, credential, authenticatedAt }) {
       const now = Date.now();
       const set = [credential.tokenId, userId, credential.projectOwnerId].flatMap((id) => ends.get(id ?? '') ?? []);
@@ -79,6 +97,7 @@ export function inMemoryRevocations(): Revocations {
       const watcher: Watcher = {
         tokenId: credential.tokenId,
         userIds: [userId, credential.projectOwnerId],
+        authenticatedAt,
         due: Number.POSITIVE_INFINITY,
         controller: new AbortController(),
       };
@@ -95,7 +114,7 @@ export function inMemoryRevocations(): Revocations {
         },
       };
     },
-    endToken: async (tokenId, at) => end(tokenId, at, (watcher) => watcher.tokenId === tokenId),
-    endUser: async (userId, at) => end(userId, at, (watcher) => watcher.userIds.includes(userId)),
+    endToken: async (tokenId, at) => end({ tokenId }, at),
+    endUser: async (userId, at) => end({ userId }, at),
   };
 }

@@ -3,7 +3,7 @@ export interface SharedRun<Event> {
   readonly id: string;
   readonly sessionId: string;
   readonly userId: string;
-  /** The message that the run answers with. */
+  /** The message that the run answers with; 0 for a completion, which only the client that requested it reads. */
   readonly messageId: number;
   /** The project of its session, or null. Moving the session changes it. */
   readonly projectId: number | null;
@@ -12,13 +12,15 @@ export interface SharedRun<Event> {
   readonly ended: boolean;
   /** Yields the events from an index, including future ones, until the run ends or the signal aborts. */
   read(from: number, signal?: AbortSignal): AsyncGenerator<Event, void, undefined>;
-  /** Stops the run on behalf of its reader. */
+  /** Stops the run on behalf of its reader. Throws UNAVAILABLE when the process that executes it cannot be reached. */
   stop(): Promise<void>;
 }
 
 /** A run that this process executes. */
 export interface OwnRun<Event> extends SharedRun<Event> {
   projectId: number | null;
+  /** The events so far. */
+  readonly events: readonly Event[];
   /** The size of its events in characters. */
   readonly characters: number;
 }
@@ -33,12 +35,22 @@ export interface RunRegistry<Event> {
   add(run: OwnRun<Event>): Promise<void>;
   /** Keeps an ended run of this process. */
   keep(run: OwnRun<Event>): Promise<void>;
-  /** Returns a run by its ID, or null. IDs are case-insensitive. */
+  /**
+   * Returns a run by its ID, or null. IDs are case-insensitive. Throws UNAVAILABLE when the runs of other processes
+   * cannot be read.
+   */
   find(id: string): Promise<SharedRun<Event> | null>;
-  /** Returns the active or last run of a session, or null when it is not kept. */
+  /**
+   * Returns the active or last run of a session, or null when it is not kept. Throws UNAVAILABLE when the runs of other
+   * processes cannot be read.
+   */
   lastOf(sessionId: string): Promise<SharedRun<Event> | null>;
   /** Sets the project of the last run of a session. */
   setProject(sessionId: string, projectId: number | null): Promise<void>;
+  /** Returns those of some runs that no living process executes. Throws UNAVAILABLE. */
+  abandoned(ids: readonly string[]): Promise<string[]>;
+  /** Ends the events of an abandoned run with an event for its readers. Throws UNAVAILABLE. */
+  endAbandoned(id: string, last: (index: number) => Event): Promise<void>;
 }
 
 /** Limits of the finished runs that are kept. */
@@ -50,7 +62,7 @@ export interface KeepLimits {
   characters: number;
 }
 
-const keepLimits: KeepLimits = { milliseconds: 5 * 60_000, runs: 1000, characters: 64 * 2 ** 20 };
+export const keepLimits: KeepLimits = { milliseconds: 5 * 60_000, runs: 1000, characters: 64 * 2 ** 20 };
 
 /** Finished runs within limits. Passes the oldest to `drop` first. */
 export class FinishedRuns<Run extends { readonly characters: number }> {
@@ -103,5 +115,8 @@ export function inMemoryRuns<Event>(): RunRegistry<Event> {
       const run = lastOf(sessionId);
       if (run) run.projectId = projectId;
     },
+    abandoned: async (ids) => ids.filter((id) => !runs.has(id)),
+    // An abandoned run has no events in a new process.
+    endAbandoned: async () => {},
   };
 }
