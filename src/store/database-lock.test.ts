@@ -34,6 +34,18 @@ describe.runIf(process.env.DATABASE_URL)('the lock of a database (skipped withou
     await expect(held.held()).rejects.toBeInstanceOf(DatabaseUnavailableError);
   });
 
+  it('has several holders that share their state, and excludes instances that do not', async () => {
+    const shared = await Promise.all([1, 2].map(() => lockDatabase(url.href, { waitMs: 0, isShared: true })));
+    await expect(lockDatabase(url.href, { waitMs: 0 })).rejects.toThrow(/REDIS_URL/);
+    await terminate();
+    for (const each of shared) await each.held();
+    await expect(lockDatabase(url.href, { waitMs: 0 })).rejects.toThrow(/REDIS_URL/);
+    await Promise.all(shared.map((each) => each.release()));
+    const alone = await lockDatabase(url.href, { waitMs: 0 });
+    await expect(lockDatabase(url.href, { waitMs: 0, isShared: true })).rejects.toThrow(/without REDIS_URL/);
+    await alone.release();
+  });
+
   it('is acquired again each time its connection is lost', async () => {
     let lost = false;
     const held = await lockDatabase(url.href, { waitMs: 0, onLost: () => (lost = true) });

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../kit.ts';
 import { gather, jsonLines } from '../lines.ts';
@@ -44,6 +45,13 @@ describe.runIf(databaseUrl && redisUrl)('several instances (skipped without DATA
     await killAll();
     await Promise.all([store?.drop(), model?.close(), proxy?.close()]);
   });
+
+  /** Runs a statement on the database of the instances. */
+  async function onDatabase(sql: string): Promise<void> {
+    const client = new pg.Client({ connectionString: store.environment.DATABASE_URL });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  }
 
   /** Starts an answer of which only the first delta is sent until the gate opens. */
   async function startAnswer(server: Server, text = ['One ', 'two ', 'three']) {
@@ -147,6 +155,21 @@ describe.runIf(databaseUrl && redisUrl)('several instances (skipped without DATA
     expect(await login.json()).toMatchObject({
       errors: [{ extensions: { code: 'UNAVAILABLE', reason: 'SHARED_STATE_UNAVAILABLE' } }],
     });
+    const session = await fetch(`${one.url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'username=a%40example.com&password=wrong',
+    });
+    expect([session.status, session.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(
+      (
+        await fetch(`${one.url}/api/request-token`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ username: 'someone', password: 'wrong' }),
+        })
+      ).status,
+    ).toBe(503);
     await proxy.open();
     await until(() => /Redis is available again/.test(one.output.stdout));
     expect(one.output.stdout.match(/Redis is not available/g)).toHaveLength(1);
@@ -162,12 +185,29 @@ describe.runIf(databaseUrl && redisUrl)('several instances (skipped without DATA
     expect(alone.output.stderr).toMatch(/^latchkey: another Latchkey serves this DATABASE_URL[^\n]*REDIS_URL[^\n]*\n$/);
   });
 
-  it('after kill -9, the others end the answers of that instance only, and a restart ends no others', {
+  it('after kill -9, the others end the answers of that instance only and read its files, and a restart ends no answers', {
     timeout,
   }, async () => {
     const third = await join();
     const { id, lines } = await startAnswer(third);
     const living = await startAnswer(one);
+    const form = new FormData();
+    form.append('files', new Blob(['Some words.']), 'words.txt');
+    const uploaded = await fetch(`${third.url}/api/user/projects/file/upload`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: form,
+    });
+    const { user_files: files } = (await uploaded.json()) as { user_files: { id: string }[] };
+    const fileId = files[0]?.id;
+    const statusOf = async () => {
+      const { data } = await other.graphql(`{ file(id: "${fileId}") { status } }`);
+      return data.file.status;
+    };
+    await until(async () => (await statusOf()) === 'COMPLETED');
+    // As if the instance were still reading the file.
+    await onDatabase(`DELETE FROM "Document" WHERE "fileId" = '${fileId}'`);
+    await onDatabase(`UPDATE "File" SET "status" = 'PROCESSING' WHERE "id" = '${fileId}'`);
     const resumed = await resume(other, id);
     await gather(resumed, ({ obj }) => obj?.type === 'message_delta');
     await kill(third);
@@ -176,6 +216,7 @@ describe.runIf(databaseUrl && redisUrl)('several instances (skipped without DATA
     const session = await other.session(id);
     expect(session.current_run).toBeNull();
     expect(session.messages.at(-1)).toMatchObject({ error: interrupted });
+    await until(async () => (await statusOf()) === 'COMPLETED');
     const next = await one.send({ chat_session_id: id, message: 'Go on', stream: false });
     expect(await next.json()).toMatchObject({ answer: 'You said: Go on', error_msg: null });
 

@@ -107,6 +107,12 @@ test.runIf(redisUrl)('Redis that loses its data gets the runs and leases of the 
   const registry = other.createRuns<IndexedEvent>();
   const { Redis } = await import('ioredis');
   const client = new Redis(redisUrl);
+  const events: IndexedEvent[] = [];
+  const remote = await registry.find(run.id);
+  const reading = (async () => {
+    for await (const event of remote?.read(0) ?? []) events.push(event);
+  })();
+  await until(() => events.length === 1);
   const keys = await client.keys(`latchkey:{${deployment}}:*`);
   await client.del(...keys);
   expect(await other.instances?.others()).not.toMatchObject({ isAlone: true });
@@ -116,5 +122,7 @@ test.runIf(redisUrl)('Redis that loses its data gets the runs and leases of the 
   client.disconnect();
   run.emit({ type: 'stopped', reason: 'FINISHED' });
   await runs.keep(run);
+  await reading;
+  expect(events).toEqual(run.events);
   await Promise.all([one.close(), other.close()]);
 });

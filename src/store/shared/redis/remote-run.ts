@@ -20,6 +20,9 @@ export interface FoundRun {
 /** The longest time until a reader notices events whose announcement was lost, in milliseconds. */
 const pollMs = 1_000;
 
+/** Number of polls after which a run that Redis lost, and that its instance has not published again, has ended. */
+const maxMissing = 5;
+
 /** A run that another instance executes or has executed. */
 export class RemoteRun<Event> implements SharedRun<Event> {
   readonly id: string;
@@ -48,6 +51,7 @@ export class RemoteRun<Event> implements SharedRun<Event> {
 
   async *read(from: number, signal?: AbortSignal): AsyncGenerator<Event, void, undefined> {
     let isNew = true;
+    let missing = 0;
     let wake = () => {};
     const news = () => {
       isNew = true;
@@ -59,15 +63,17 @@ export class RemoteRun<Event> implements SharedRun<Event> {
       for (let index = from; !signal?.aborted; ) {
         isNew = false;
         const page = await readEvents(this.instance, this.id, index).catch(() => null);
-        if (page && !page.exists) return;
-        if (page) Object.assign(this.found, { projectId: page.projectId, ended: page.ended, length: page.length });
+        missing = page && !page.exists ? missing + 1 : 0;
+        if (missing > 0 && (this.ended || missing > maxMissing)) return;
+        if (page?.exists)
+          Object.assign(this.found, { projectId: page.projectId, ended: page.ended, length: page.length });
         for (const text of page?.events ?? []) {
           if (signal?.aborted) return;
           yield decodeEvent<Event>(text);
           index++;
         }
         if (page?.ended && index >= page.length) return;
-        if (page && index < page.length) continue;
+        if (page?.exists && index < page.length) continue;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, pollMs);
           wake = () => {

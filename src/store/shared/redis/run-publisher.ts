@@ -50,7 +50,8 @@ export class RunPublisher<Event> {
   /** Publishes the run without events, and then its events in the background. Does not fail. */
   async start(): Promise<void> {
     await this.append(0, []);
-    void this.publish();
+    // An event that cannot be JSON ends the publication, and not the run.
+    this.publish().catch(() => this.done.resolve());
   }
 
   /** Called while Redis is available. With `lostData`, everything is published again. */
