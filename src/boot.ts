@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
 import { ingestGuide } from './modules/knowledge/seed-documents.ts';
 import { openSharedState } from './open-shared-state.ts';
 import { createRecovery } from './recovery.ts';
@@ -75,6 +76,7 @@ export async function boot({
     db,
     log,
     background,
+    metrics: createMetrics(),
     shared,
     publicUrl: () => publicUrl,
   };
@@ -87,13 +89,7 @@ export async function boot({
     if (state !== 'serving') return state;
     return (await db.reachable()) ? null : 'database_unavailable';
   };
-  const { fetch, sockets } = createServer({
-    settings,
-    db,
-    log,
-    services,
-    notReady,
-  });
+  const { fetch, sockets } = createServer({ ...foundation, services, notReady });
   if (listen) publicUrl = await listen(fetch, sockets.attach);
   const firstAdminKey = await services.tokens.createFirstAdminKey(settings.bootstrapAdminKey ?? null, onFirstAdminKey);
   await holding(shared.locks, 'start', async () => {

@@ -49,5 +49,8 @@ export function internalError(error: unknown, scope = scopeOf(error)): AppError 
 }
 
 /** Returns the error that the caller of a request receives for any error. */
-export const reportedError = (error: unknown, scope: RequestScope): AppError =>
-  knownError(error, scope) ?? internalError(error, scope);
+export function reportedError(error: unknown, scope: RequestScope): AppError {
+  const reported = knownError(error, scope) ?? internalError(error, scope);
+  scope.failure = reported.reason;
+  return reported;
+}

@@ -23,6 +23,8 @@ export const failureLog = (): Log => createLog('fatal', pino.destination({ dest:
 /** A request whose log lines contain its ID. The log of the request is created with its first line. */
 export class RequestScope {
   private child: Log | undefined;
+  /** The reason of the error that the caller receives, unless GraphQL reports it. */
+  failure: string | null = null;
 
   constructor(
     readonly requestId: string,

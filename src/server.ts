@@ -10,12 +10,12 @@ import { checkRequests } from './http/middleware.ts';
 import { createContextFactory } from './http/request-context.ts';
 import { serveRest } from './http/rest-routes.ts';
 import { createSockets, type WebSockets } from './http/sockets.ts';
-import { createMetrics } from './metrics.ts';
 import { servePages } from './pages/pages.ts';
 import { servePublicPaths } from './rest/public-paths.ts';
 import type { Foundation, Services } from './services.ts';
+import { observeServer } from './telemetry/gauges.ts';
 
-export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log'> {
+export interface ServerOptions extends Pick<Foundation, 'settings' | 'db' | 'log' | 'metrics'> {
   services: Services;
   /** Returns the reason why the server does not accept requests, or null. Defaults to null. */
   notReady?: () => Promise<NotReady | null>;
@@ -34,12 +34,17 @@ export function createServer({
   settings,
   db,
   log,
+  metrics,
   services,
   notReady = async () => null,
 }: ServerOptions): LatchkeyServer {
   const app = createApp();
-  const metrics = createMetrics({
+  observeServer(metrics.registry, {
+    db,
     waitingMessages: () => services.turnQueue.waiting,
+    runningAnswers: services.runs.running,
+    unreadFiles: services.files.unread,
+    backgroundTasks: services.background.running,
     jobs: services.scheduler.reports,
   });
   const yoga = createGraphQLServer(settings, metrics);

@@ -9,10 +9,22 @@ const maxDocumentLength = 10_000;
  */
 export function recentDocuments<Document>() {
   const recent = new Map<string, Document>();
+  let hits = 0;
+  let misses = 0;
   return {
+    get hits() {
+      return hits;
+    },
+    get misses() {
+      return misses;
+    },
     get(text: string): Document | undefined {
       const document = recent.get(text);
-      if (document === undefined) return undefined;
+      if (document === undefined) {
+        misses++;
+        return undefined;
+      }
+      hits++;
       recent.delete(text);
       recent.set(text, document);
       return document;

@@ -71,7 +71,9 @@ export async function executeJson(
     const params = await readOperation(request);
     result = (await yoga.getResultForParams({ params, request: request as Request }, context)) as Result;
   } catch (error) {
-    result = { errors: [maskError(error, context.scope)] };
+    const masked = maskError(error, context.scope);
+    context.scope.failure = String(masked.extensions.reason ?? masked.extensions.code);
+    result = { errors: [masked] };
   }
   if (isAsyncIterable(result) || format === 'text/event-stream')
     return toStream(result as never, globalThis as unknown as FetchApi, format);

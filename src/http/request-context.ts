@@ -7,6 +7,7 @@ import { type Log, RequestScope } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { maxPage } from '../paging.ts';
 import type { Foundation, Services } from '../services.ts';
+import { secondsSince } from '../telemetry/series.ts';
 import { noteRequest } from './access-log.ts';
 import { type Env, incomingOf, type RequestContext } from './app.ts';
 import type { Authentication } from './authentication.ts';
@@ -67,12 +68,15 @@ export function identifyRequests(
 ): void {
   let common: [string, string][] | undefined;
   app.use(async (c, next) => {
+    const startedAt = performance.now();
     const requestId = requestIdOf(c.req.raw.headers);
     noteRequest(incomingOf(c), { requestId, client: clientOf(c).address, tokenId: null });
-    c.set('scope', new RequestScope(requestId, log));
+    const scope = new RequestScope(requestId, log);
+    c.set('scope', scope);
     common ??= [...(await securityHeaders())];
     await withDefaultHeaders(c, [...common, ['X-Request-Id', requestId]], next);
-    metrics.request(c.req.method, routeOf(c), c.res.status);
+    metrics.request(c.req.method, routeOf(c), c.res.status, secondsSince(startedAt));
+    if (scope.failure !== null) metrics.failed(scope.failure);
   });
 }
 

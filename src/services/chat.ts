@@ -16,7 +16,7 @@ import type { Models } from './models.ts';
 
 /** Creates the services for chat sessions, their messages and running turns. */
 export function createChatServices(
-  { settings, db, log, background, shared, publicUrl }: Foundation,
+  { settings, db, log, background, metrics, shared, publicUrl }: Foundation,
   { chat: models }: Models,
   { knowledge, files }: KnowledgeServices,
   { limits, usage }: LimitServices,
@@ -37,6 +37,7 @@ export function createChatServices(
       usage,
       settings,
       log,
+      metrics,
       shared,
       models,
       queue,

@@ -10,7 +10,7 @@ import type { Models } from './models.ts';
 
 /** Creates the services behind the OpenAI-compatible paths. */
 export const createGatewayServices = (
-  { settings, db, log, shared }: Foundation,
+  { settings, db, log, metrics, shared }: Foundation,
   models: Models,
   { knowledge, files, runs }: KnowledgeServices & ChatServices,
   { limits, usage }: LimitServices,
@@ -25,6 +25,7 @@ export const createGatewayServices = (
     usage,
     settings,
     log,
+    metrics,
     shared,
     models: models.chat,
   }),

@@ -12,12 +12,12 @@ import type { Models } from './models.ts';
 
 /** Creates the services for documents, files and the search in them. */
 export function createKnowledgeServices(
-  { settings, db, log, background, shared }: Foundation,
+  { settings, db, log, background, metrics, shared }: Foundation,
   audit: AuditService,
   { embedding }: Models,
 ) {
   const embedder = embedding && createEmbedder({ db, model: embedding, background, log, locks: shared.locks });
-  const knowledge = createKnowledgeService({ db, audit, embedder });
+  const knowledge = createKnowledgeService({ db, audit, embedder, searches: metrics.searches });
   const files = createFilesService({
     db,
     audit,

@@ -3,6 +3,8 @@ import type { Log } from '../log.ts';
 /** Work that no response waits for, but that a shutdown waits for. */
 export interface Background {
   run(name: string, work: () => Promise<void>): void;
+  /** Returns the number of tasks that are running. */
+  running(): number;
   /** Resolves when no work is running. */
   settled(): Promise<void>;
 }
@@ -17,6 +19,7 @@ export function createBackground(log: Log): Background {
         .finally(() => pending.delete(task));
       pending.add(task);
     },
+    running: () => pending.size,
     async settled() {
       while (pending.size > 0) await Promise.all(pending);
     },

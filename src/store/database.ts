@@ -12,6 +12,13 @@ export interface Statement {
   text: string;
 }
 
+/** The connections to the database of this process, and the requests that wait for one. */
+export interface Connections {
+  open: number;
+  idle: number;
+  waiting: number;
+}
+
 /**
  * The database interface for services: Prisma, and plain SQL on the same connections. Statements throw
  * DatabaseUnavailableError when the database cannot be reached or does not respond in time.
@@ -20,6 +27,8 @@ export interface Database {
   prisma: PrismaClient;
   /** Runs one statement outside any Prisma transaction. */
   query<Row>(statement: Statement, values: unknown[]): Promise<Row[]>;
+  /** Returns the use of the connections. */
+  connections(): Connections;
   /** Returns whether the database currently responds. */
   reachable(): Promise<boolean>;
   close(): Promise<void>;

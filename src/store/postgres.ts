@@ -60,6 +60,7 @@ function withPool(pool: pg.Pool, lock: DatabaseLock): Database {
         await lock.held();
         return (await pool.query({ name, text, values })).rows as Row[];
       }),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     reachable: lock.check,
     close: async () => {
       await prisma.$disconnect();

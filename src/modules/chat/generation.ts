@@ -1,9 +1,7 @@
 import type { ChatModel, ChatModels } from '../../ai/providers.ts';
 import type { Principal } from '../../authz/principal.ts';
 import { rateLimited, unavailable } from '../../errors.ts';
-import type { Log } from '../../log.ts';
-import type { Settings } from '../../settings.ts';
-import type { Database } from '../../store/database.ts';
+import type { Foundation } from '../../services/foundation.ts';
 import type { Lease } from '../../store/shared/leases.ts';
 import type { Revocations } from '../../store/shared/revocations.ts';
 import type { SharedState } from '../../store/shared/shared-state.ts';
@@ -23,15 +21,12 @@ import {
 import type { ActiveRun, Runs } from './runs.ts';
 
 /** What the turns of chats and the completions of the gateway need to generate an answer. */
-export interface GenerationDeps {
-  db: Database;
+export interface GenerationDeps extends Pick<Foundation, 'db' | 'settings' | 'log' | 'metrics'> {
   knowledge: KnowledgeService;
   files: FilesService;
   runs: Runs;
   limits: LimitsService;
   usage: UsageService;
-  settings: Settings;
-  log: Log;
   shared: Pick<SharedState, 'revocations' | 'leases'>;
   models: ChatModels;
 }
@@ -101,7 +96,7 @@ function watch(revocations: Revocations, { principal, run, signal }: Generation)
  * and ended with one last event. Returns a function that tells whether the credential of the principal ended during it.
  */
 export async function startGeneration(
-  { runs, shared, log }: Pick<GenerationDeps, 'runs' | 'shared' | 'log'>,
+  { runs, shared, log, metrics }: Pick<GenerationDeps, 'runs' | 'shared' | 'log' | 'metrics'>,
   generation: Generation,
 ): Promise<{ revoked: () => boolean }> {
   const { run, lease, model } = generation;
@@ -117,6 +112,7 @@ export async function startGeneration(
     const durationMs = Math.round(performance.now() - startedAt);
     const end = await generation.store({ soFar, end: collected, use: useOf(model, soFar, collected), durationMs });
     await lease.release();
+    metrics.answered(end.status, durationMs / 1000, run.firstTextAfter);
     const failure = failureOf(end);
     if (failure) run.emit({ type: 'failed', ...failure });
     else {

@@ -17,6 +17,7 @@ export class ActiveRun implements OwnRun<IndexedEvent> {
   private readonly startedAt = performance.now();
   private over = false;
   private size = 0;
+  private firstTextAt: number | null = null;
   /** The project of its session, or null. Moving the session changes it. */
   projectId: number | null = null;
 
@@ -46,6 +47,11 @@ export class ActiveRun implements OwnRun<IndexedEvent> {
     return this.size;
   }
 
+  /** Time from the start of the run to its first text or reasoning, in seconds; null before. */
+  get firstTextAfter(): number | null {
+    return this.firstTextAt === null ? null : (this.firstTextAt - this.startedAt) / 1000;
+  }
+
   /** True when a shutdown of the server stopped the run. */
   get isInterrupted(): boolean {
     return this.signal.aborted && this.signal.reason === shutdown;
@@ -64,7 +70,9 @@ export class ActiveRun implements OwnRun<IndexedEvent> {
   emit(event: ChatEvent): void {
     if (this.over) throw new Error(`run ${this.id} is over and cannot emit ${event.type}`);
     this.over = event.type === 'stopped' || event.type === 'failed';
-    const afterMs = Math.round(performance.now() - this.startedAt);
+    const now = performance.now();
+    if ('text' in event) this.firstTextAt ??= now;
+    const afterMs = Math.round(now - this.startedAt);
     this.events.push({ index: this.events.length, afterMs, ...event });
     this.size += 'text' in event ? event.text.length : JSON.stringify(event).length;
     for (const wake of this.waiting) wake();
@@ -140,14 +148,11 @@ export function createRuns({ db, log, background, registry }: RunsDeps) {
     lastOf: (sessionId: string): Promise<ChatRun | null> => registry.lastOf(sessionId),
 
     /** Returns the active run of a session. Null when the runs of other processes cannot be read right now. */
-    async ofSession(sessionId: string): Promise<ChatRun | null> {
-      try {
-        return await activeOf(sessionId);
-      } catch (error) {
+    ofSession: (sessionId: string): Promise<ChatRun | null> =>
+      activeOf(sessionId).catch((error: unknown) => {
         if (error instanceof AppError && error.code === 'UNAVAILABLE') return null;
         throw error;
-      }
-    },
+      }),
 
     /**
      * Stops the active run of a session and keeps its text. Returns whether there was one. Throws UNAVAILABLE when the
@@ -162,6 +167,9 @@ export function createRuns({ db, log, background, registry }: RunsDeps) {
     /** Sets the project of the last run of a session: tokens of the previous project can no longer read it. */
     setProject: (sessionId: string, projectId: number | null): Promise<void> =>
       registry.setProject(sessionId, projectId),
+
+    /** Returns the number of runs that this process executes. */
+    running: () => own.size,
 
     get draining(): boolean {
       return draining;

@@ -113,6 +113,9 @@ export function fileTexts(deps: FilesDeps, sweep: () => void) {
     /** Extracts the text of a stored file in the background. */
     process,
 
+    /** Returns the number of stored files whose text is being extracted or waits for it. */
+    unread: () => reading.size,
+
     /**
      * Returns the text of a file that is not stored. Applies the limits of stored files, and waits for the principal's
      * turn. `as` overrides the format that is derived from the file name, and `charset` is the encoding that the sender

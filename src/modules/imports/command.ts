@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type FirstAdminKey, handOver } from '../../first-admin-key.ts';
 import { createLog } from '../../log.ts';
+import { createMetrics } from '../../metrics.ts';
 import { createServices, type Foundation } from '../../services.ts';
 import { readSettings, type Settings } from '../../settings.ts';
 import { StartupError } from '../../startup-error.ts';
@@ -58,6 +59,7 @@ async function openServices(settings: Settings) {
   const db = await openDatabase({ databaseUrl, dataDir, statementTimeoutMs, log, onLockLost });
   const background = createBackground(log);
   const foundation: Foundation = {
+    metrics: createMetrics(),
     settings,
     db,
     log,

@@ -1,4 +1,5 @@
 import type { Database } from '../../store/database.ts';
+import type { HistogramSeries } from '../../telemetry/series.ts';
 import type { AuditService } from '../audit/audit.service.ts';
 import type { Embedder } from './embedding-indexer.ts';
 
@@ -8,4 +9,6 @@ export interface KnowledgeDeps {
   audit: AuditService;
   /** Null without an embedding model. */
   embedder: Embedder | null;
+  /** Receives the duration of each search, in seconds. Defaults to none. */
+  searches?: HistogramSeries;
 }

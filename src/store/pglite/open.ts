@@ -54,6 +54,7 @@ export async function openPGlite(options: OpenOptions): Promise<Database> {
     return {
       prisma,
       query: <Row>({ text }: Statement, values: unknown[]) => asked(() => query<Row>(text, values)),
+      connections: sessions.connections,
       // A statement can keep the database busy for a while, so an open database counts as reachable.
       reachable: async () => engine.open,
       close,

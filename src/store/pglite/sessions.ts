@@ -1,3 +1,4 @@
+import type { Connections } from '../database.ts';
 import type { Engine } from './engine.ts';
 import { type Reply, type Request, sqlOf } from './requests.ts';
 import type { Session } from './thread.ts';
@@ -15,6 +16,8 @@ export interface Sessions {
   send<R extends Request>(request: R): Promise<Reply<R>>;
   /** Waits until all earlier requests and transactions are over, and starts a transaction. */
   begin(): Promise<Transaction>;
+  /** Returns the use of the session, which counts as one connection. */
+  connections(): Connections;
 }
 
 /** Returns a function that runs tasks one after another, in the order in which they arrive. */
@@ -34,7 +37,15 @@ const command = (sql: string): Extract<Request, { kind: 'executeRaw' }> => ({
 
 /** Creates the shared session of an engine. `onStatement` is called with the text of every request that is sent. */
 export function createSessions(engine: Engine, onStatement?: (text: string) => void): Sessions {
-  const turn = inTurn();
+  const inOrder = inTurn();
+  /** The number of requests and transactions that run or wait. */
+  let pending = 0;
+  const turn = <T>(work: () => Promise<T>): Promise<T> => {
+    pending++;
+    return inOrder(work).finally(() => {
+      pending--;
+    });
+  };
   const send = <R extends Request>(session: Session, request: R): Promise<Reply<R>> => {
     onStatement?.(sqlOf(request));
     return session.send(request);
@@ -80,5 +91,9 @@ export function createSessions(engine: Engine, onStatement?: (text: string) => v
     };
   }
 
-  return { send: (request) => turn(async () => send(await engine.session(), request)), begin };
+  return {
+    send: (request) => turn(async () => send(await engine.session(), request)),
+    begin,
+    connections: () => ({ open: 1, idle: pending === 0 ? 1 : 0, waiting: Math.max(0, pending - 1) }),
+  };
 }
