@@ -40,24 +40,26 @@ export const seesSession = (
 
 /** Age after which a session without messages counts as failed. Milliseconds. */
 const failedAfter = 5 * 60_000;
+/** All words of a search as PostgreSQL splits them (`main.ts` is one word), or with the last word as a prefix. */
+const allWords = `(plainto_tsquery('simple', $2) || to_tsquery('simple', $3))`;
+
 /**
- * Finds sessions whose name or one of whose messages contains all words, as PostgreSQL splits them (`main.ts` is one
- * word), or with the last word as a prefix.
+ * Finds sessions whose name or one of whose messages contains all words. The indexes of the words are read first, because
+ * the sessions that a caller can read are usually more than those that contain the words.
  *
  * The visibility rule is `visible.chatSessions` in SQL; a test verifies that both are equal.
  */
 const findSessions: Statement = {
   name: 'find_sessions',
-  text: `WITH q AS (SELECT plainto_tsquery('simple', $2) || to_tsquery('simple', $3) AS query),
-    readable AS (
-      SELECT "id" FROM "ChatSession" WHERE "userId" = $1::uuid AND ($5::int IS NULL OR "projectId" = $5::int)
+  text: `WITH matching AS (
+      SELECT "id" FROM "ChatSession" WHERE "search" @@ ${allWords}
       UNION
-      SELECT s."id" FROM "Project" p JOIN "ChatSession" s ON s."projectId" = p."id"
-      WHERE $6::boolean AND (p."id" = $5::int OR ($5::int IS NULL AND p."ownerId" = $1::uuid)))
-    SELECT s."id" FROM readable JOIN "ChatSession" s ON s."id" = readable."id" CROSS JOIN q
+      SELECT "sessionId" FROM "ChatMessage" WHERE "search" @@ ${allWords})
+    SELECT s."id" FROM matching JOIN "ChatSession" s ON s."id" = matching."id"
+      LEFT JOIN "Project" p ON p."id" = s."projectId"
     WHERE s."deletedAt" IS NULL
-      AND (to_tsvector('simple', "search_form"(coalesce(s."name", ''))) @@ q.query
-        OR EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = s."id" AND m."search" @@ q.query))
+      AND ((s."userId" = $1::uuid AND ($5::int IS NULL OR s."projectId" = $5::int))
+        OR ($6::boolean AND (s."projectId" = $5::int OR ($5::int IS NULL AND p."ownerId" = $1::uuid))))
     ORDER BY s."updatedAt" DESC, s."id" DESC LIMIT $4`,
 };
 
