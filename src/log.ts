@@ -1,7 +1,27 @@
 import { pino } from 'pino';
 import { redactSecrets } from './authz/secret.ts';
+import { activeTraceId, isTracing } from './telemetry/tracing.ts';
 
 export type Log = pino.Logger;
+
+const standardOutput = () => pino.destination({ dest: 1, sync: false });
+
+/** Returns a destination that writes to standard output and passes each line to `copy`. */
+export function standardOutputAnd(copy: (line: string) => void): pino.DestinationStream {
+  const output = standardOutput();
+  return {
+    write(line) {
+      output.write(line);
+      copy(line);
+    },
+  };
+}
+
+/** Adds the active trace to a line. A line that has its own trace keeps it. */
+function traceOfLine(line: object): object {
+  const traceId = activeTraceId();
+  return traceId === null || 'traceId' in line ? {} : { traceId };
+}
 
 /** Creates a log that writes JSON lines to standard output. Secrets of tokens are removed from every field. */
 export function createLog(level: string, destination?: pino.DestinationStream): Log {
@@ -12,8 +32,9 @@ export function createLog(level: string, destination?: pino.DestinationStream): 
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { error: pino.stdSerializers.err },
       hooks: { streamWrite: redactSecrets },
+      ...(isTracing() && { mixin: traceOfLine }),
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination ?? standardOutput(),
   );
 }
 

@@ -4,7 +4,7 @@ import { type Booted, boot } from './boot.ts';
 import { type FirstAdminKey, handOver } from './first-admin-key.ts';
 import { logRequests } from './http/access-log.ts';
 import { createStartingServer } from './http/starting-server.ts';
-import { createLog, failureLog } from './log.ts';
+import { createLog, failureLog, standardOutputAnd } from './log.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readSettings, type Settings, SettingsError } from './settings.ts';
 import { announce } from './startup-banner.ts';
@@ -44,9 +44,14 @@ function listen({ port, host }: Settings, fetch: Booted['fetch']): Promise<{ ser
   });
 }
 
+/** Loads OpenTelemetry, which a server without a collector does not need, and starts the export. */
+const startTelemetry = async () => (await import('./telemetry/open-telemetry.ts')).startOpenTelemetry();
+
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
-  const log = createLog(settings.logLevel);
+  const telemetry = settings.collectorUrl ? await startTelemetry() : null;
+  const log = createLog(settings.logLevel, telemetry ? standardOutputAnd(telemetry.writeLog) : undefined);
+  telemetry?.reportTo(log);
   for (const { name, setting } of misspeltSettings(process.env))
     log.warn({ name }, `${name} is not a setting of this server; did you mean ${setting}?`);
   let serving: Booted['fetch'] = createStartingServer();
@@ -91,6 +96,7 @@ async function main(): Promise<void> {
     setTimeout(() => server?.closeAllConnections(), readerTimeoutMs);
     await closed;
     await booted.close();
+    await telemetry?.close();
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop().catch(giveUp));

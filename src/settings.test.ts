@@ -86,6 +86,7 @@ const rejected: Record<string, string[]> = {
   WEB_URL: ['chat.example.com', 'https://chat.example.com/?x=1'],
   LINK_ALLOWED_HOSTS: ['http://wiki', 'a/b'],
   MAX_FILE_MB: ['0', '201', '20MB'],
+  OTEL_EXPORTER_OTLP_ENDPOINT: ['127.0.0.1:4318', 'grpc://collector:4317'],
   LOG_LEVEL: ['loud', 'INFO'],
 };
 

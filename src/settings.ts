@@ -100,6 +100,7 @@ const variables = z.object({
   WEB_URL: baseUrl.optional(),
   LINK_ALLOWED_HOSTS: hosts,
   MAX_FILE_MB: whole(1, 200).default(20),
+  OTEL_EXPORTER_OTLP_ENDPOINT: baseUrl.optional(),
   LOG_LEVEL: oneOf('silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace').default('info'),
 });
 
@@ -180,6 +181,8 @@ const Environment = variables
     /** Maximum size of an uploaded file. Bytes. */
     maxFileSize: env.MAX_FILE_MB * 1024 * 1024,
     logLevel: env.LOG_LEVEL,
+    /** The collector that receives traces and logs. Nothing is exported when absent. */
+    collectorUrl: env.OTEL_EXPORTER_OTLP_ENDPOINT,
   }));
 
 export const settingNames: readonly string[] = Object.keys(variables.shape);

@@ -1,9 +1,19 @@
+import { injectTrace, isTracing } from '../telemetry/tracing.ts';
+
+/** Adds the trace to a request, so that the provider can continue it. */
+function withTrace(init: RequestInit | undefined): RequestInit | undefined {
+  if (!isTracing()) return init;
+  const headers = new Headers(init?.headers);
+  injectTrace(headers);
+  return { ...init, headers };
+}
+
 /**
  * Sends a request to a model provider. Removes the code of a network error that breaks off a response: the AI SDK would
  * otherwise repeat the request, which would be answered and billed twice.
  */
 export const providerFetch: typeof fetch = async (input, init) => {
-  const response = await fetch(input, init);
+  const response = await fetch(input, withTrace(init));
   if (!response.body) return response;
   const reader = response.body.getReader();
   const body = new ReadableStream<Uint8Array>(

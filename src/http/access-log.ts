@@ -10,6 +10,8 @@ export interface RequestFacts {
   client: string | null;
   /** The integer ID of the token that authenticated the request. */
   tokenId: number | null;
+  /** The ID of the trace, when traces are exported. */
+  traceId?: string;
 }
 
 const factsOf = new WeakMap<IncomingMessage, RequestFacts>();
@@ -25,6 +27,12 @@ export function noteRequest(incoming: IncomingMessage | undefined, facts: Reques
 export function noteToken(incoming: IncomingMessage | undefined, tokenId: number): void {
   const facts = incoming && factsOf.get(incoming);
   if (facts) facts.tokenId = tokenId;
+}
+
+/** Records the trace of a request. */
+export function noteTrace(incoming: IncomingMessage | undefined, traceId: string | null): void {
+  const facts = incoming && factsOf.get(incoming);
+  if (facts && traceId !== null) facts.traceId = traceId;
 }
 
 /** Maximum length of a path, in characters as they were sent. Longer paths are truncated. */
@@ -59,10 +67,11 @@ function bytesSince(socket: Socket): number {
  */
 export function logRequests(server: Server, log: Log): void {
   const write = (incoming: IncomingMessage, startedAt: number, result: object) => {
-    const { requestId, client, tokenId } = factsOf.get(incoming) ?? {};
+    const { requestId, client, tokenId, traceId } = factsOf.get(incoming) ?? {};
     log.info(
       {
         requestId: requestId ?? null,
+        ...(traceId !== undefined && { traceId }),
         client: client ?? incoming.socket.remoteAddress ?? null,
         tokenId: tokenId ?? null,
         method: incoming.method,

@@ -13,6 +13,7 @@ import { type Env, incomingOf, type RequestContext } from './app.ts';
 import type { Authentication } from './authentication.ts';
 import { withDefaultHeaders } from './default-headers.ts';
 import { requestIdOf } from './request-id.ts';
+import { traceRequest } from './request-tracing.ts';
 import { securityHeaders } from './security-headers.ts';
 
 /**
@@ -74,7 +75,12 @@ export function identifyRequests(
     const scope = new RequestScope(requestId, log);
     c.set('scope', scope);
     common ??= [...(await securityHeaders())];
-    await withDefaultHeaders(c, [...common, ['X-Request-Id', requestId]], next);
+    const headers: [string, string][] = [...common, ['X-Request-Id', requestId]];
+    await traceRequest(
+      c,
+      () => routeOf(c),
+      () => withDefaultHeaders(c, headers, next),
+    );
     metrics.request(c.req.method, routeOf(c), c.res.status, secondsSince(startedAt));
     if (scope.failure !== null) metrics.failed(scope.failure);
   });

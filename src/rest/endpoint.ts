@@ -6,7 +6,7 @@ import { demand, signedIn } from '../authz/principal.ts';
 import type { Context } from '../context.ts';
 import { AppError, invalid } from '../errors.ts';
 import { appErrorOf } from '../graphql/errors.ts';
-import { execute, subscribe } from '../graphql/execution/execute.ts';
+import { executeTraced, subscribeTraced } from '../graphql/execution/traced.ts';
 import { runOptions } from '../graphql/plugins/limits.ts';
 import { type Requirement, requirementsOf } from '../graphql/plugins/permissions.ts';
 import { schema } from '../graphql/schema.ts';
@@ -237,7 +237,7 @@ export async function executeEndpoint(
     variableValues: variables(input) as Record<string, unknown>,
     contextValue: context,
   };
-  const { data, errors } = await context.budget.run(() => execute(args), runOptions(args));
+  const { data, errors } = await context.budget.run(() => executeTraced(args), runOptions(args));
   const fatal = errors?.filter((error) => !(endpoint.partial && data && isRefusal(error)));
   if (fatal?.[0]) throw cause(fatal[0], mappingOf(endpoint, endpoint, input));
   const present = data as Present<unknown>;
@@ -254,7 +254,7 @@ export async function streamRow(
   context: Context,
 ): Promise<AsyncGenerator<unknown, void, undefined>> {
   const { document } = mapping;
-  const result = await subscribe({ schema, document, variableValues, contextValue: context });
+  const result = await subscribeTraced({ schema, document, variableValues, contextValue: context });
   if (!(Symbol.asyncIterator in result))
     throw result.errors?.[0] ? cause(result.errors[0], mapping) : new Error('no stream');
   return (async function* () {

@@ -5,7 +5,7 @@ import { type Database, type OpenOptions, type Statement, transactionOptions } f
 import { type DatabaseLock, lockDatabase } from './database-lock.ts';
 import { databaseProblem } from './database-problem.ts';
 import { migrate } from './migrate.ts';
-import { Connection, connectionOptions } from './pg-connection.ts';
+import { Connection, connectionOptions, keepTraces } from './pg-connection.ts';
 import { asked, reportingUnavailable } from './unavailable.ts';
 
 type PostgresOptions = OpenOptions & { databaseUrl: string };
@@ -40,6 +40,7 @@ function openPool({ databaseUrl, statementTimeoutMs, onStatement }: PostgresOpti
     // when it expects a high cost, such as for a list with its relations in a table without statistics.
     onConnect: async (connection) => void (await connection.query('SET jit = off')),
   });
+  keepTraces(pool);
   // The pool opens another connection to replace an idle one that was lost.
   pool.on('error', () => {});
   pool.on('release', (_error, client) => {

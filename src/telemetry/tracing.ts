@@ -1,5 +1,5 @@
 /** Values that describe a span. They contain no secrets, no content of messages and no values of queries. */
-export type SpanAttributes = Record<string, string | number>;
+type SpanAttributes = Record<string, string | number>;
 
 export interface SpanOptions {
   kind: 'internal' | 'server' | 'client';

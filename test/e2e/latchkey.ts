@@ -141,6 +141,13 @@ export async function kill({ process, exited }: Latchkey): Promise<void> {
   if (code !== null) throw new Error(`ended with ${code} before it was killed`);
 }
 
+/** Stops a server as a process manager does. Throws when it does not end normally. */
+export async function stop({ process, exited, output }: Latchkey): Promise<void> {
+  process.kill('SIGTERM');
+  const code = await exited;
+  if (code !== 0) throw new Error(`ended with ${code}: ${output.stderr}`);
+}
+
 /** Kills processes that tests left running. */
 export async function killAll(): Promise<void> {
   for (const latchkey of [...running]) await kill(latchkey);

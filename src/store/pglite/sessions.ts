@@ -1,4 +1,5 @@
 import type { Connections } from '../database.ts';
+import { inStatementSpan } from '../statement-span.ts';
 import type { Engine } from './engine.ts';
 import { type Reply, type Request, sqlOf } from './requests.ts';
 import type { Session } from './thread.ts';
@@ -48,7 +49,7 @@ export function createSessions(engine: Engine, onStatement?: (text: string) => v
   };
   const send = <R extends Request>(session: Session, request: R): Promise<Reply<R>> => {
     onStatement?.(sqlOf(request));
-    return session.send(request);
+    return inStatementSpan(sqlOf(request), () => session.send(request));
   };
 
   /** Waits for this caller's turn, and returns a function that ends the turn. */
