@@ -134,10 +134,7 @@ export function sessionLists({ db }: Pick<ChatDeps, 'db'>) {
         includeFailed
           ? {}
           : {
-              OR: [
-                { messages: { some: { role: { not: 'SYSTEM' } } } },
-                { createdAt: { gt: new Date(Date.now() - failedAfter) } },
-              ],
+              OR: [{ hasMessages: true }, { createdAt: { gt: new Date(Date.now() - failedAfter) } }],
             },
       ],
     };
