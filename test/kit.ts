@@ -48,6 +48,8 @@ export interface Kit {
   keys: Record<RoleName, string>;
   model: ModelServer;
   /** The texts of the SQL statements that were sent; cleared by the test that counts them. */
+  /** Called with each statement; with its values on PostgreSQL. */
+  onStatement?: (text: string, values: unknown[]) => void;
   statements: string[];
   /** The lines of the log. */
   log: string[];
@@ -176,6 +178,8 @@ export async function startKit({
   const dataDir = join(tmpdir(), `latchkey-test-${randomUUID()}`);
   const { options, drop } = threaded ? await ownFolder(dataDir) : await ownDatabase();
   const statements: string[] = [];
+  /** The kit, once it exists: statements of the start come before it. */
+  let observer: Pick<Kit, 'onStatement'> = {};
   const log: string[] = [];
   const passwords: string[] = [];
   const adminKey = newSecret('API_KEY');
@@ -197,7 +201,10 @@ export async function startKit({
     database: {
       ...options,
       ...(databaseUrl && options.databaseUrl && { databaseUrl: databaseUrl(options.databaseUrl) }),
-      onStatement: (text) => statements.push(text),
+      onStatement: (text, values = []) => {
+        statements.push(text);
+        observer.onStatement?.(text, values);
+      },
     },
   });
   /** Differences between responses and openapi.json, which fail the test file at its end. */
@@ -373,6 +380,7 @@ export async function startKit({
       if (mismatches.size > 0) throw new Error(`responses differ from openapi.json:\n${[...mismatches].join('\n')}`);
     },
   };
+  observer = kit;
   kit.keys.BASIC = (await kit.createKey('BASIC')).secret;
   kit.keys.LIMITED = (await kit.createKey('LIMITED')).secret;
   return kit;

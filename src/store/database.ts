@@ -55,7 +55,7 @@ export interface DatabaseOptions {
   /** Whether other instances, with which this one shares its state, use the database too. Defaults to false. */
   isShared?: boolean | undefined;
   /** Called with the text of every statement. For tests that count statements. */
-  onStatement?: ((text: string) => void) | undefined;
+  onStatement?: ((text: string, values?: unknown[]) => void) | undefined;
 }
 
 /** Options for opening either kind of database. */

@@ -103,11 +103,13 @@ function statementName() {
   };
 }
 
-function observe(connection: { query: unknown }, onStatement: (text: string) => void): void {
+function observe(connection: { query: unknown }, onStatement: NonNullable<OpenOptions['onStatement']>): void {
   const original = connection.query as (...args: unknown[]) => unknown;
   connection.query = (...args: unknown[]) => {
     const [first] = args;
-    onStatement(typeof first === 'string' ? first : ((first as { text?: string } | undefined)?.text ?? ''));
+    const statement = typeof first === 'string' ? { text: first } : (first as { text?: string; values?: unknown[] });
+    const [, values] = args;
+    onStatement(statement?.text ?? '', statement?.values ?? (Array.isArray(values) ? values : []));
     return original.apply(connection, args);
   };
 }
