@@ -54,10 +54,10 @@ const install = ({ dev }) => ({
 const generate = {
   name: 'generate',
   title: 'generating the database client',
-  outputs: ['src/generated/prisma/client.ts', 'src/generated/pothos.ts'],
+  outputs: ['src/generated/prisma/client.ts', 'src/generated/pothos.ts', 'src/generated/read-models.ts'],
   inputs: () =>
     sha256(
-      ...['prisma/schema.prisma', 'scripts/prisma.mjs'].map(read),
+      ...['prisma/schema.prisma', 'scripts/prisma.mjs', 'scripts/read-models.mjs'].map(read),
       ...['@prisma/client-generator-ts', '@pothos/plugin-prisma'].map((name) =>
         read(`node_modules/${name}/package.json`),
       ), // versions

@@ -1,10 +1,12 @@
-// Generates the database client and the types of its GraphQL plugin from prisma/schema.prisma into src/generated/.
+// Generates the database client, the types of its GraphQL plugin and the data model of src/store/reads/ from prisma/schema.prisma into src/generated/.
 // Calls the generators of `prisma generate`: the package `prisma` brings 160 MB of other tools with it.
 //
 // usage: node scripts/prisma.mjs
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readModels } from './read-models.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 // The ES module of the package does not load in Node.
@@ -29,3 +31,4 @@ for (const generator of generators) {
   await generator.generate();
   generator.stop();
 }
+writeFileSync(join(root, 'src', 'generated', 'read-models.ts'), readModels(generators[0].options.dmmf.datamodel));

@@ -5,7 +5,8 @@ import { openPGlite } from './pglite/open.ts';
 import { openPostgres } from './postgres.ts';
 
 /**
- * A SQL statement for code paths where Prisma is too slow or cannot express the query. A named statement is prepared.
+ * A SQL statement for code paths where Prisma is too slow or cannot express the query. A statement whose name is
+ * not empty is prepared.
  */
 export interface Statement {
   name: string;

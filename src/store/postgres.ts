@@ -6,6 +6,7 @@ import { type DatabaseLock, lockDatabase } from './database-lock.ts';
 import { databaseProblem } from './database-problem.ts';
 import { migrate } from './migrate.ts';
 import { Connection, connectionOptions, keepTraces } from './pg-connection.ts';
+import { withCompiledReads } from './reads/client.ts';
 import { asked, reportingUnavailable } from './unavailable.ts';
 
 type PostgresOptions = OpenOptions & { databaseUrl: string };
@@ -54,13 +55,14 @@ function openPool({ databaseUrl, statementTimeoutMs, onStatement }: PostgresOpti
 function withPool(pool: pg.Pool, lock: DatabaseLock): Database {
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementName() });
   const prisma = new PrismaClient({ adapter: reportingUnavailable(adapter, lock.held), transactionOptions });
+  const query = <Row>({ name, text }: Statement, values: unknown[]): Promise<Row[]> =>
+    asked(async () => {
+      await lock.held();
+      return (await pool.query({ name, text, values })).rows as Row[];
+    });
   return {
-    prisma,
-    query: <Row>({ name, text }: Statement, values: unknown[]) =>
-      asked(async () => {
-        await lock.held();
-        return (await pool.query({ name, text, values })).rows as Row[];
-      }),
+    prisma: withCompiledReads(prisma, query),
+    query,
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     reachable: lock.check,
     close: async () => {

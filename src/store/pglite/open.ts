@@ -5,6 +5,7 @@ import { PrismaClient } from '../../generated/prisma/client.ts';
 import { type Database, type OpenOptions, type Statement, transactionOptions } from '../database.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { migrate } from '../migrate.ts';
+import { withCompiledReads } from '../reads/client.ts';
 import { asked, reportingUnavailable } from '../unavailable.ts';
 import { pgliteAdapter } from './adapter.ts';
 import { type Engine, openEngine } from './engine.ts';
@@ -52,7 +53,7 @@ export async function openPGlite(options: OpenOptions): Promise<Database> {
     const prisma = new PrismaClient({ adapter, transactionOptions });
     closing.push(() => prisma.$disconnect());
     return {
-      prisma,
+      prisma: withCompiledReads(prisma, ({ text }, values) => asked(() => query(text, values))),
       query: <Row>({ text }: Statement, values: unknown[]) => asked(() => query<Row>(text, values)),
       connections: sessions.connections,
       // A statement can keep the database busy for a while, so an open database counts as reachable.
