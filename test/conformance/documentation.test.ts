@@ -70,6 +70,8 @@ describe('the documentation', () => {
       'docs/deployment.md: starts a server in the foreground',
       'docs/deployment.md: needs a container engine',
       'docs/deployment.md: runs in the project folder',
+      'docs/deployment.md: needs a container engine',
+      'docs/deployment.md: needs a cluster',
       'docs/deployment.md: needs a PostgreSQL server',
       'docs/deployment.md: needs a stopped server',
       'docs/graphql.md: installs packages from the network',
