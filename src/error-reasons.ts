@@ -410,6 +410,11 @@ export const errorReasons = {
     meaning: 'The database is not available.',
     remedy: 'Repeat the request after the time in `Retry-After`.',
   },
+  BLOB_STORE_UNAVAILABLE: {
+    code: 'UNAVAILABLE',
+    meaning: 'The bucket that stores the bytes of files is not available or denies access to the server.',
+    remedy: 'Repeat the request after the time in `Retry-After`.',
+  },
   SHARED_STATE_UNAVAILABLE: {
     code: 'UNAVAILABLE',
     meaning: 'Redis, through which the instances of the server share their state, is not available.',

@@ -149,6 +149,10 @@ export const isDatabaseUnavailable = (error: unknown): boolean =>
   error instanceof DatabaseUnavailableError ||
   (error instanceof Error && (error as { code?: unknown }).code === 'P2028' && lateTransaction.test(error.message));
 
+/** Returns whether an error means that the bytes of files cannot be read or written at present. */
+export const isBlobStoreUnavailable = (error: unknown): boolean =>
+  error instanceof AppError && error.reason === 'BLOB_STORE_UNAVAILABLE';
+
 /**
  * Prisma's codes for a row that was deleted or changed concurrently. For our own statements it reports P2010, with
  * PostgreSQL's code of a deadlock or serialization failure in the message.

@@ -23,6 +23,13 @@ const rejected: Record<string, string[]> = {
     'redis://:%@host',
   ],
   SECRET_KEY: ['x'.repeat(31)],
+  S3_BUCKET: ['x', 'two words', '../x', ' '],
+  S3_ENDPOINT: ['localhost:9000', `http://user:${secret}@host`],
+  S3_REGION: ['two words', ' '],
+  S3_ACCESS_KEY_ID: ['two words'],
+  S3_SECRET_ACCESS_KEY: [`${secret} word`],
+  S3_PREFIX: ['/files', '../x', 'a//b'],
+  S3_FORCE_PATH_STYLE: ['yes'],
   DATABASE_URL: [
     'foo',
     secret,
@@ -116,6 +123,15 @@ describe('an invalid setting value', () => {
     expect(problemOf('REDIS_URL', 'redis://:p%40ss@host:6379/1')).toMatch(/^REDIS_URL requires DATABASE_URL[^\n]*$/);
     const both = { REDIS_URL: 'rediss://user:p%40ss@host', DATABASE_URL: 'postgresql://host/db' };
     expect(readSettings(both)).toMatchObject({ redisUrl: both.REDIS_URL });
+  });
+
+  it('is a bucket without its region and credential, or another setting of S3 without a bucket', () => {
+    expect(problemOf('S3_BUCKET', 'files')).toBe(
+      ['S3_REGION', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']
+        .map((name) => `${name} is required with S3_BUCKET`)
+        .join('; '),
+    );
+    expect(problemOf('S3_SECRET_ACCESS_KEY', secret)).toBe('S3_SECRET_ACCESS_KEY requires S3_BUCKET');
   });
 
   it('is tested for every setting, so that no error uses the wording of the validation library', () => {

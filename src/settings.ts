@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { isWellFormedSecret } from './authz/secret.ts';
 import { projectRoot } from './project-root.ts';
+import { s3Problems, s3Settings, s3Variables } from './s3-settings.ts';
 import {
   allowedHosts,
   baseUrl,
@@ -61,6 +62,7 @@ const variables = z.object({
   DATA_DIR: text.default('./data'),
   DATABASE_URL: databaseUrl.optional(),
   REDIS_URL: redisUrl.optional(),
+  ...s3Variables,
   SECRET_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   PUBLIC_URL: baseUrl.optional(),
   LLM_PROVIDER: oneOf('embedded', 'openai-compatible').default('embedded'),
@@ -115,6 +117,7 @@ const Environment = variables
         path: ['REDIS_URL'],
         message: 'requires DATABASE_URL, because several instances cannot share the embedded database',
       });
+    for (const { name, message } of s3Problems(env)) context.addIssue({ code: 'custom', path: [name], message });
     if (env.LLM_PROVIDER !== 'openai-compatible') return;
     for (const name of ['LLM_BASE_URL', 'LLM_MODEL'] as const)
       if (!env[name])
@@ -127,6 +130,8 @@ const Environment = variables
     host: env.HOST,
     dataDir: resolve(projectRoot, env.DATA_DIR),
     databaseUrl: env.DATABASE_URL,
+    /** The bucket that stores the bytes of files; null when `dataDir` does. */
+    s3: s3Settings(env),
     /** Redis, through which several instances share their state. */
     redisUrl: env.REDIS_URL,
     /** The secret that all instances have in common. */

@@ -7,6 +7,7 @@ import { createFoldersService } from '../modules/knowledge/folders.service.ts';
 import { createIntakeService } from '../modules/knowledge/intake.service.ts';
 import { createKnowledgeService } from '../modules/knowledge/knowledge.service.ts';
 import { folderBlobs } from '../store/blobs.ts';
+import { s3Blobs } from '../store/s3-blobs.ts';
 import type { Foundation } from './foundation.ts';
 import type { Models } from './models.ts';
 
@@ -21,7 +22,7 @@ export function createKnowledgeServices(
   const files = createFilesService({
     db,
     audit,
-    blobs: folderBlobs(join(settings.dataDir, 'files')),
+    blobs: settings.s3 ? s3Blobs(settings.s3, { log }) : folderBlobs(join(settings.dataDir, 'files')),
     extractor: createExtractor({ log }),
     knowledge,
     background,

@@ -2,7 +2,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { startS3Server } from '../../test/s3-server.ts';
+import { createLog } from '../log.ts';
+import { readSettings } from '../settings.ts';
 import { folderBlobs } from './blobs.ts';
+import { s3Blobs } from './s3-blobs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'blobs-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -13,7 +17,18 @@ let last = 0;
 const newId = () => `0123abcd-0000-4000-8000-${String(++last).padStart(12, '0')}`;
 const pathOf = (id: string) => join(folder, 'not', 'there', 'yet', id.slice(0, 2), id);
 
-describe('a blob', () => {
+const s3 = await startS3Server();
+afterAll(s3.close);
+const { s3: s3Settings } = readSettings(s3.environment);
+if (!s3Settings) throw new Error('the settings contain no bucket');
+
+/** Every kind of store keeps the same contract. */
+const stores = [
+  { name: 'a folder', blobs },
+  { name: 'an S3 bucket', blobs: s3Blobs(s3Settings, { log: createLog('silent') }) },
+];
+
+describe.each(stores)('a blob in $name', ({ blobs }) => {
   it('is read back unchanged, on every read', async () => {
     const id = newId();
     const content = Uint8Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256);
@@ -42,7 +57,9 @@ describe('a blob', () => {
     // Erasing it again has no effect.
     await blobs.erase(id);
   });
+});
 
+describe('a blob in a folder', () => {
   it('is readable and writable only by the server’s user', async () => {
     const id = newId();
     await blobs.write(id, bytes('x'));
@@ -70,7 +87,7 @@ describe('a crash while a blob is written', () => {
   });
 });
 
-describe('an invalid blob ID', () => {
+describe.each(stores)('an invalid blob ID in $name', ({ blobs }) => {
   it.each([
     '',
     '..',
@@ -80,10 +97,11 @@ describe('an invalid blob ID', () => {
     '0123ABCD-0000-4000-8000-000000000000',
     '0123abcd-0000-4000-8000-000000000000\n',
     '0123abcd-0000-4000-8000-000000000000\0',
-  ])('%j is rejected and changes no file', async (id) => {
-    const before = readdirSync(folder, { recursive: true });
+  ])('%j is rejected and changes no blob', async (id) => {
+    const [before, requests] = [readdirSync(folder, { recursive: true }), s3.requests.length];
     for (const work of [() => blobs.write(id, bytes('x')), () => blobs.read(id), () => blobs.erase(id)])
       await expect((async () => work())()).rejects.toThrow('a blob’s id is a UUID');
     expect(readdirSync(folder, { recursive: true })).toEqual(before);
+    expect(s3.requests).toHaveLength(requests);
   });
 });

@@ -12,10 +12,15 @@ export interface Blobs {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** Throws for an ID that this server did not generate, since IDs become paths and keys. */
+export function checkBlobId(id: string): void {
+  if (!uuid.test(id)) throw new Error('a blob’s id is a UUID');
+}
+
 /** Stores blobs as files in a folder. Only IDs that this server generated become paths. */
 export function folderBlobs(folder: string): Blobs {
   const pathOf = (id: string): { parent: string; path: string } => {
-    if (!uuid.test(id)) throw new Error('a blob’s id is a UUID');
+    checkBlobId(id);
     const parent = join(folder, id.slice(0, 2));
     return { parent, path: join(parent, id) };
   };

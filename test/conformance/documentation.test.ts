@@ -85,7 +85,7 @@ describe('the documentation', () => {
 });
 
 describe('docs/settings.md', () => {
-  const rows = [...readPage('docs/settings.md').matchAll(/^\| `([A-Z_]+)` *\|(.*?)\|(.*)\|$/gm)].map(
+  const rows = [...readPage('docs/settings.md').matchAll(/^\| `([A-Z0-9_]+)` *\|(.*?)\|(.*)\|$/gm)].map(
     ([, name = '', fallback = '', description = '']) => ({
       name,
       fallback: fallback.trim(),

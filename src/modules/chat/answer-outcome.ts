@@ -1,9 +1,9 @@
 import type { ChatModel } from '../../ai/providers.ts';
-import { isDatabaseUnavailable } from '../../errors.ts';
+import { isBlobStoreUnavailable, isDatabaseUnavailable } from '../../errors.ts';
 import type { ModelUse } from '../limits/usage.service.ts';
 import type { TurnUsage } from './events.ts';
 import type { ActiveRun } from './runs.ts';
-import { interruptedMessage, type TurnFailure, turnFailure } from './turn-failure.ts';
+import { filesUnavailable, interruptedMessage, type TurnFailure, turnFailure } from './turn-failure.ts';
 
 /** The answer so far, which grows while the model writes. */
 export interface AnswerSoFar {
@@ -39,10 +39,12 @@ export type AnswerEnd =
 export const failed = (failure: TurnFailure): AnswerEnd => ({ status: 'FAILED', failure });
 
 /** Returns the outcome of an answer that failed because of an error in the server. */
-export const failureWithin = (error: unknown): AnswerEnd =>
-  isDatabaseUnavailable(error)
-    ? failed(turnFailure('UNAVAILABLE', 'The server’s database was not available.', { retryAfter: 5 }))
-    : failed(turnFailure('INTERNAL', 'The answer failed because of an internal error.'));
+export function failureWithin(error: unknown): AnswerEnd {
+  if (isDatabaseUnavailable(error))
+    return failed(turnFailure('UNAVAILABLE', 'The server’s database was not available.', { retryAfter: 5 }));
+  if (isBlobStoreUnavailable(error)) return failed(turnFailure('UNAVAILABLE', filesUnavailable, { retryAfter: 5 }));
+  return failed(turnFailure('INTERNAL', 'The answer failed because of an internal error.'));
+}
 
 /** The outcome of an answer that was interrupted by a shutdown of the server. */
 const interrupted: AnswerEnd = {

@@ -43,10 +43,14 @@ export function modelFailure(error: unknown): TurnFailure {
   return { code, message: failureMessage(code, failure.status), retryable, retryAfter, provider };
 }
 
+/** The message of an answer for which the bytes of a file could not be read. */
+export const filesUnavailable = 'The server’s storage of files was not available.';
+
 /** Converts the failure of an answer to the error of the caller's request. */
 export function turnError({ code, message, ...rest }: TurnFailure): AppError {
   if (code === 'SERVER_SHUTDOWN') return unavailable(code, message);
-  if (code === 'UNAVAILABLE') return unavailable('DATABASE_UNAVAILABLE', message);
+  if (code === 'UNAVAILABLE')
+    return unavailable(message === filesUnavailable ? 'BLOB_STORE_UNAVAILABLE' : 'DATABASE_UNAVAILABLE', message);
   if (code === 'INTERNAL') return new AppError('INTERNAL', 'INTERNAL_ERROR', message);
   return upstreamError(code, message, rest);
 }

@@ -1,6 +1,6 @@
 import { estimateTokens } from '../../ai/tokens.ts';
 import type { Principal } from '../../authz/principal.ts';
-import { conflict, isDatabaseUnavailable } from '../../errors.ts';
+import { conflict, isBlobStoreUnavailable, isDatabaseUnavailable } from '../../errors.ts';
 import type { File, Prisma } from '../../generated/prisma/client.ts';
 import { unlessAborted } from '../../promises.ts';
 import { untilAvailable } from '../../store/retry.ts';
@@ -96,7 +96,7 @@ export function fileTexts(deps: FilesDeps, sweep: () => void) {
       .catch(async (error: unknown) => {
         log.error({ error, fileId: id }, 'a file could not be read');
         // The file is read again when the server starts the next time.
-        if (isDatabaseUnavailable(error)) return;
+        if (isDatabaseUnavailable(error) || isBlobStoreUnavailable(error)) return;
         const data = { status: 'FAILED', error: 'could not be read' } as const;
         await db.prisma.file.updateMany({ where: { id, status: 'PROCESSING' }, data });
       })
