@@ -10,12 +10,18 @@ interface Described {
 
 const known = new Map<string, Described>();
 
-/** Returns the command and the first table of a statement: neither its text nor its values. */
+/**
+ * Returns the command of a statement, and the model that a compiled read names at its end or the first table: neither
+ * its text nor its values.
+ */
 function describe(sql: string): Described {
   let described = known.get(sql);
   if (!described) {
     const operation = /^\s*([a-z]+)/i.exec(sql)?.[1]?.toUpperCase() ?? 'SQL';
-    const table = /\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:"public"\.)?"(\w+)"/i.exec(sql)?.[1] ?? null;
+    const table =
+      /\/\* (\w+) \*\/$/.exec(sql)?.[1] ??
+      /\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:"public"\.)?"(\w+)"/i.exec(sql)?.[1] ??
+      null;
     described = { operation, table };
     if (known.size < maxKnown) known.set(sql, described);
   }

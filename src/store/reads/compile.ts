@@ -2,7 +2,15 @@ import { type Encoder, listEncoderOf } from './encode.ts';
 import { rangeClause } from './order.ts';
 import { type Field, jsonRow, objectDecoder, selectedFields } from './selection.ts';
 import { Placeholder, type Shape, templateOf } from './shape.ts';
-import { columnOf, derivedTable, objectOf, type Parameter, type Source, StatementBuilder } from './statement.ts';
+import {
+  columnOf,
+  derivedTable,
+  objectOf,
+  type Parameter,
+  type Source,
+  StatementBuilder,
+  tableOf,
+} from './statement.ts';
 import { unsupported } from './unsupported.ts';
 import { whereCondition } from './where.ts';
 
@@ -137,7 +145,7 @@ function batchPlan(
   if (position < 0) return undefined;
   const sql = columnOf(source, name);
   return {
-    text: `SELECT ${jsonRow(fields)}::text AS r, ${sql}::text AS k FROM "${source.name}" ${source.alias} WHERE ${sql} = ANY($${position + 1})`,
+    text: `SELECT ${jsonRow(fields)}::text AS r, ${sql}::text AS k FROM ${tableOf(source.name)} ${source.alias} WHERE ${sql} = ANY($${position + 1})`,
     position,
     encodeList: listEncoderOf(column),
   };
@@ -167,7 +175,7 @@ function uniqueWhere({ model }: Source, where: unknown): Record<string, unknown>
 
 function fromClause(builder: StatementBuilder, source: Source, where: unknown): string {
   const condition = whereCondition(builder, source, where);
-  return `FROM "${source.name}" ${source.alias}${condition === null ? '' : ` WHERE ${condition}`}`;
+  return `FROM ${tableOf(source.name)} ${source.alias}${condition === null ? '' : ` WHERE ${condition}`}`;
 }
 
 const parsed = (json: unknown) => JSON.parse(json as string);

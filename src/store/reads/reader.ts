@@ -23,11 +23,7 @@ export class Reader {
   private readonly batches: Batches;
   private names = 0;
 
-  constructor(
-    private readonly run: RunRead,
-    /** Called with the reason when Prisma must perform a read. For tests. */
-    private readonly onUnsupported?: (read: string, error: UnsupportedReadError) => void,
-  ) {
+  constructor(private readonly run: RunRead) {
     this.batches = new Batches(run);
   }
 
@@ -36,14 +32,13 @@ export class Reader {
     try {
       const { key, values } = shapeOf(args);
       const name = `${model}.${method}${key}`;
-      const plan = this.plan(name, () => compile(model, method, args));
+      const plan = this.plan(name, () => withComment(model, compile(model, method, args)));
       if (!plan) return notRead;
       const parameters = plan.bind(values);
       if (plan.batch) return await this.batches.read(name, plan, parameters);
       return plan.result(await this.run(plan, parameters));
     } catch (error) {
       if (!(error instanceof UnsupportedReadError)) throw error;
-      this.onUnsupported?.(`${model}.${method}`, error);
       return notRead;
     }
   }
@@ -59,7 +54,6 @@ export class Reader {
       plan = this.named(create());
     } catch (error) {
       if (!(error instanceof UnsupportedReadError)) throw error;
-      this.onUnsupported?.(key, error);
       plan = null;
     }
     if (this.plans.size >= maxPlans) this.plans.delete(this.plans.keys().next().value as string);
@@ -75,4 +69,10 @@ export class Reader {
   private nextName(): string {
     return this.names < maxNames ? `read_${this.names++}` : '';
   }
+}
+
+/** Names the model at the end of the texts of a plan, for traces and statistics: they begin with the relations. */
+function withComment(model: string, { text, batch, ...plan }: Plan): Plan {
+  const comment = ` /* ${model} */`;
+  return { ...plan, text: text + comment, batch: batch && { ...batch, text: batch.text + comment } };
 }

@@ -40,6 +40,9 @@ export class StatementBuilder {
   }
 }
 
+/** Returns a table as SQL. */
+export const tableOf = (name: string): string => `"public"."${name}"`;
+
 /** Returns a column of a table as SQL. */
 export function columnOf(source: { alias: string; columns?: Set<string> }, name: string): string {
   source.columns?.add(name);

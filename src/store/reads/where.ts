@@ -1,6 +1,6 @@
 import { columnConditions } from './column-filter.ts';
 import type { Relation } from './models.ts';
-import { columnOf, isEmpty, objectOf, objectsOf, type Source, type StatementBuilder } from './statement.ts';
+import { columnOf, isEmpty, objectOf, objectsOf, type Source, type StatementBuilder, tableOf } from './statement.ts';
 import { unsupported } from './unsupported.ts';
 
 /**
@@ -138,18 +138,18 @@ export interface RelatedRows {
 export function relatedRows(builder: StatementBuilder, source: Source, relation: Relation): RelatedRows {
   const other = builder.source(relation.model);
   const { table, own, foreign } = relation;
-  const table_ = `"${relation.model}" ${other.alias}`;
+  const target = `${tableOf(relation.model)} ${other.alias}`;
   let from: string;
   if (table && own && foreign) {
     const link = { alias: builder.alias() };
     const join = `${columnOf(other, relation.to[0] as string)} = ${columnOf(link, foreign)}`;
     const match = `${columnOf(link, own)} = ${columnOf(source, relation.from[0] as string)}`;
-    from = `FROM "${table}" ${link.alias} JOIN ${table_} ON ${join} WHERE ${match}`;
+    from = `FROM ${tableOf(table)} ${link.alias} JOIN ${target} ON ${join} WHERE ${match}`;
   } else {
     const match = relation.to.map(
       (name, index) => `${columnOf(other, name)} = ${columnOf(source, relation.from[index] as string)}`,
     );
-    from = `FROM ${table_} WHERE ${match.join(' AND ')}`;
+    from = `FROM ${target} WHERE ${match.join(' AND ')}`;
   }
   return {
     source: other,
