@@ -146,4 +146,4 @@ export class RandomReads {
   }
 }
 
-export const modelOf = (name: string): Model => models.get(name) as Model;
+const modelOf = (name: string): Model => models.get(name) as Model;

@@ -36,7 +36,7 @@ export function randomValue(chance: Chance, { type, list }: Column, unique = fal
   return list ? Array.from({ length: chance.below(3) }, one) : one();
 }
 
-export const uuid = (chance: Chance): string =>
+const uuid = (chance: Chance): string =>
   'xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx'.replace(/x/g, () => chance.below(16).toString(16));
 
 /** Fills a database with random rows of all models and returns the rows by model. Most optional columns are null. */
