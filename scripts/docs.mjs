@@ -40,7 +40,10 @@ const groups = [
     title: 'Existing clients',
     files: ['docs/onyx.md', 'docs/anythingllm.md', 'docs/openai.md', 'docs/migrating.md'],
   },
-  { title: 'Operation', files: ['docs/deployment.md', 'docs/observability.md', 'docs/settings.md', 'SECURITY.md'] },
+  {
+    title: 'Operation',
+    files: ['docs/deployment.md', 'docs/scaling.md', 'docs/observability.md', 'docs/settings.md', 'SECURITY.md'],
+  },
   { title: 'Reference', files: ['docs/errors.md', 'schema/permissions.md', 'schema/parameters.md', 'CHANGELOG.md'] },
   { title: 'Development', files: ['ARCHITECTURE.md', decisionIndex, 'CONTRIBUTING.md'] },
 ];
