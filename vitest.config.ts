@@ -12,6 +12,7 @@ const longest = [
   'test/e2e/process.test.ts',
   'test/imports/command.test.ts',
   'test/e2e/startup.test.ts',
+  'test/e2e/backup.test.ts',
   'test/security/loose-input.test.ts',
   'src/modules/files/extract/extractor.test.ts',
   'test/security/attacks-chat.test.ts',

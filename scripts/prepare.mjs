@@ -72,7 +72,7 @@ const generate = {
 const externals = ['@electric-sql/pglite', '@node-rs/argon2', 'pg-native', 'sql.js'];
 
 /** The commands that operators run on a database, in scripts/. */
-const commands = ['import-anythingllm', 'import-onyx'];
+const commands = ['backup', 'import-anythingllm', 'import-onyx', 'restore'];
 
 /** @type {Step} */
 const pages = {

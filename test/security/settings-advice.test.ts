@@ -102,6 +102,9 @@ const named: Record<string, string> = {
   'src/http/host-check.ts':
     'A request with an unknown host is rejected before it is authenticated; its sender is the operator.',
   'src/ai/builtin-model.ts': 'The advice in an answer, which only callers with manage:settings receive.',
+  'src/backup/backup.ts': 'A command of the operator.',
+  'src/backup/command.ts': 'A command of the operator.',
+  'src/backup/restore.ts': 'A command of the operator.',
   'src/rest/anythingllm/system.ts': 'Requires manage:settings.',
   'src/rest/anythingllm/embeds.ts': 'The description of a field.',
 };
