@@ -17,16 +17,16 @@ export async function addSessions(client: pg.Client, userId: string, count: numb
   );
 }
 
-/** Stores public documents of ten passages each. */
-export async function addPassages(client: pg.Client, count: number): Promise<void> {
+/** Stores public documents of ten passages each. `prefix` distinguishes their IDs from those of other calls. */
+export async function addPassages(client: pg.Client, count: number, prefix = 'large'): Promise<void> {
   await client.query(
     `WITH added AS (
        INSERT INTO "Document" ("externalId", "title", "contentHash", "updatedAt")
-       SELECT 'large-' || i, 'Document ' || i, sha256(i::text::bytea), now() FROM generate_series(1, $1::int / 10) i
+       SELECT $2 || '-' || i, 'Document ' || i, sha256(($2 || i)::bytea), now() FROM generate_series(1, $1::int / 10) i
        RETURNING "id")
      INSERT INTO "Chunk" ("documentId", "position", "section", "start", "end", "text")
      SELECT "id", k, 0, 0, 10, 'Passage about machine ' || (abs(hashtext("id" || '-' || k)) % 9000) || ' and its maintenance schedule.'
      FROM added, generate_series(0, 9) k`,
-    [count],
+    [count, prefix],
   );
 }
