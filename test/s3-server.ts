@@ -63,7 +63,7 @@ function denialOf(request: SignedRequest, body: Uint8Array): string | null {
 }
 
 /** How the server answers a request instead of serving it. */
-export type S3Fault =
+type S3Fault =
   | { status: number; code: string }
   /** Serves the request and closes the connection without a response. */
   | 'lose-response'
