@@ -30,7 +30,7 @@ export interface Telemetry {
   writeLog(line: string): void;
   /** Reports failures of the export to a log, at most once per minute. These lines are not exported. */
   reportTo(log: Log): void;
-  /** Exports what is left and ends the export. */
+  /** Exports the remaining spans and log lines, and ends the export. */
   close(): Promise<void>;
 }
 

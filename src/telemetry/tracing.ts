@@ -41,7 +41,7 @@ export const isTracing = (): boolean => current !== null;
 /** Starts a span, or returns null unless traces are exported. The caller ends it. */
 export const startSpan = (name: string, options: SpanOptions): Span | null => current?.start(name, options) ?? null;
 
-/** Writes the active span to the headers of a request. Does nothing unless traces are exported. */
+/** Writes the active span to the headers of a request. Has no effect unless traces are exported. */
 export const injectTrace = (headers: Headers): void => current?.inject(headers);
 
 /** Returns the ID of the active trace, or null. */

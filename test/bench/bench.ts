@@ -1,5 +1,5 @@
 // `npm run bench`: measures the server on PostgreSQL and on the embedded database, and prints one table for each. Targets
-// are shares of a baseline on the same core; nothing is gated on them. See docs/performance.md.
+// are shares of a baseline on the same core; the program does not fail when one is missed. See docs/performance.md.
 //
 // usage: npm run bench [-- --only postgres|pglite]
 
@@ -67,7 +67,7 @@ async function onPglite(dataDir: string): Promise<void> {
   await server.stop();
 }
 
-/** Measures what grows with the data twice: with few rows, and with many. */
+/** Measures lists and searches twice: with few rows, and with many. */
 async function growth(client: pg.Client, server: Running, seeded: Seeded): Promise<void> {
   const userId: string = (await client.query('SELECT "userId" FROM "Token" ORDER BY "id" LIMIT 1')).rows[0].userId;
   const measureAll = async () => {

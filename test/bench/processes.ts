@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** A server in a process of its own. */
+/** A server in a separate process. */
 export interface Running {
   port: number;
   pid: number;

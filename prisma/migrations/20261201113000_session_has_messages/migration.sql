@@ -5,19 +5,27 @@ ALTER TABLE "ChatSession" ADD COLUMN "hasMessages" BOOLEAN NOT NULL DEFAULT fals
 UPDATE "ChatSession" SET "hasMessages" = true
 WHERE EXISTS (SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = "ChatSession"."id" AND m."role" <> 'SYSTEM');
 
+-- A session at a time, because PostgreSQL has no statistics of the added rows and can choose to compare each of them with
+-- each session.
 CREATE FUNCTION "latchkey_messages_added"() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    session uuid;
 BEGIN
-    UPDATE "ChatSession" SET "hasMessages" = true
-    WHERE "id" IN (SELECT "sessionId" FROM added WHERE "role" <> 'SYSTEM') AND NOT "hasMessages";
+    FOR session IN SELECT DISTINCT "sessionId" FROM added WHERE "role" <> 'SYSTEM' LOOP
+        UPDATE "ChatSession" SET "hasMessages" = true WHERE "id" = session AND NOT "hasMessages";
+    END LOOP;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION "latchkey_messages_removed"() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    session uuid;
 BEGIN
-    UPDATE "ChatSession" SET "hasMessages" = false
-    WHERE "id" IN (SELECT "sessionId" FROM removed WHERE "role" <> 'SYSTEM') AND "hasMessages"
-        AND NOT EXISTS (
-            SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = "ChatSession"."id" AND m."role" <> 'SYSTEM');
+    FOR session IN SELECT DISTINCT "sessionId" FROM removed WHERE "role" <> 'SYSTEM' LOOP
+        UPDATE "ChatSession" SET "hasMessages" = false
+        WHERE "id" = session AND "hasMessages" AND NOT EXISTS (
+            SELECT 1 FROM "ChatMessage" m WHERE m."sessionId" = session AND m."role" <> 'SYSTEM');
+    END LOOP;
     RETURN NULL;
 END $$;
 

@@ -12,7 +12,7 @@ import {
 import type { FieldPlan } from './plan.ts';
 import { executeFields, failField, infoOf, isPromise, type Path, type Run } from './run.ts';
 
-/** Converts what a resolver returned to its form in the response. Throws the error of the field. */
+/** Converts the result of a resolver to its form in the response. Throws the error of the field. */
 export type Complete = (run: Run, plan: FieldPlan, path: Path, value: unknown) => unknown;
 
 const completions = new WeakMap<GraphQLOutputType, Complete>();

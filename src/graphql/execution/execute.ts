@@ -50,7 +50,7 @@ interface Prepared extends Omit<Run, 'rootValue' | 'errors'> {
   document: DocumentNode;
 }
 
-/** Returns what the executions of an operation with the same variables share, or the errors of the request. */
+/** Returns the values that all executions of an operation with the same variables share, or the errors of the request. */
 function prepare(args: ExecutionArgs): Prepared | { errors: readonly GraphQLError[] } {
   const { schema, document, operationName, contextValue: context } = args;
   assertValidSchema(schema);
@@ -79,9 +79,8 @@ function prepare(args: ExecutionArgs): Prepared | { errors: readonly GraphQLErro
 }
 
 /**
- * Executes an operation as the specification of GraphQL and `execute` of graphql-js define. What follows from the
- * document alone is computed once per document: the merged fields, their definitions, and how values are completed. A
- * field that returns a stored property is read without a resolver, see `DirectRead`. The document must be valid.
+ * Executes an operation as the specification of GraphQL and `execute` of graphql-js define. The merged fields
+ * of a document, their definitions and the completion of their values are computed once per document. A field that returns a stored property is read without a resolver, see `DirectRead`. The document must be valid.
  */
 export function execute(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
   const prepared = prepare(args);

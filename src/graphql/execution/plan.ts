@@ -19,13 +19,13 @@ import { type Complete, completion } from './complete.ts';
 
 /**
  * How a field is read from its object without calling its resolver, for fields that return a stored property. Plugins
- * that wrap the resolver of such a field set this extension, with what their wrapper does.
+ * that wrap the resolver of such a field set this extension, with the effect of their wrapper.
  */
 export interface DirectRead {
   property: string;
   /** Converts a value that is not null to the value of the field. */
   convert?: (value: unknown) => unknown;
-  /** Called with each value before it is returned; what it throws is the error of the field. */
+  /** Called with each value before it is returned. An error that it throws is the error of the field. */
   onRead?: (value: unknown, context: unknown) => void;
 }
 

@@ -129,13 +129,16 @@ describe('the built-in owner', () => {
     }
   });
 
-  test('a failing limiter rejects every login', async () => {
+  test('a failing limiter rejects every login with 503', async () => {
     const broken = async () => {
       throw new Error('the store is gone');
     };
     const service = serviceWith(kit, { account: { consume: broken, delete: broken } });
     await nothingStored(kit, async () => {
-      await expect(service.requestToken(stranger, { password })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+      await expect(service.requestToken(stranger, { password })).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        reason: 'SHARED_STATE_UNAVAILABLE',
+      });
     });
   });
 
