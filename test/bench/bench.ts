@@ -1,5 +1,5 @@
 // `npm run bench`: measures the server on PostgreSQL and on the embedded database, and prints one table for each. Targets
-// are shares of a baseline on the same core; the program does not fail when one is missed. See docs/performance.md.
+// are shares of a baseline on the same core; the program does not fail when one is missed.
 //
 // usage: npm run bench [-- --only postgres|pglite]
 
